@@ -1,0 +1,405 @@
+# Copyright: Contributors to the datapath.exchange collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Private to datapath.exchange: it may change in any release.
+"""The rules of the document's notes, checked against the topology. Each function holds one rule and is named after it in ``RULES``.
+
+Rules that are paths or defaults live in the reference itself; ``notes.yml`` says for every rule where it is held.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.model import Finding, PortRange
+from ansible_collections.datapath.exchange.plugins.plugin_utils._topology import Host, Topology
+
+# R-CAS-04: ports that a restricted RPC range must leave free, because something fixed listens there (KB154596 and the rows themselves).
+RESERVED_PORTS = (
+    PortRange(3343, 3343), PortRange(3389, 3389), PortRange(5060, 5068), PortRange(5985, 5986), PortRange(6001, 6004),
+    PortRange(50389, 50389), PortRange(50636, 50636), PortRange(64327, 64327),
+)
+SMALLEST_RPC_RANGE = 100
+LOWEST_RPC_PORT = 5001
+
+
+class Checker:
+    """Checks one topology. used: ids of the paths that the plan opens somewhere."""
+
+    def __init__(self, topology: Topology, used: frozenset[str]) -> None:
+        self.topology = topology
+        self.options = topology.options
+        self.used = used
+
+    def hosts(self, role: str = "") -> tuple[Host, ...]:
+        return self.topology.by_role.get(role, ()) if role else tuple(self.topology.hosts.values())
+
+    def names(self, test: t.Callable[[Host], bool], role: str = "") -> tuple[str, ...]:
+        return tuple(sorted(host.name for host in self.hosts(role) if test(host)))
+
+    def has(self, kind: str) -> bool:
+        return bool(self.topology.by_role.get(kind) or self.topology.by_kind.get(kind) or self.topology.networks.get(kind))
+
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings, errors first; a waived error becomes a warning that quotes its reason."""
+        found = [finding for rule in RULES for finding in rule(self)]
+        return tuple(sorted((self._waive(finding) for finding in found), key=lambda f: (("error", "warning", "info").index(f.severity), f)))
+
+    def _waive(self, finding: Finding) -> Finding:
+        reason = self.options["waivers"].get(finding.id)
+        if finding.severity != "error" or not reason or finding.id in UNWAIVABLE:
+            return finding
+        return Finding(finding.id, "warning", finding.hosts, f"{finding.text} Waived: {reason}", finding.source)
+
+
+def _found(id_: str, severity: str, hosts: t.Sequence[str], text: str, source: str) -> t.Iterator[Finding]:
+    if hosts:
+        yield Finding(id_, severity, tuple(hosts), text, source)
+
+
+def edge_alone(c: Checker) -> t.Iterator[Finding]:
+    hosts = c.names(lambda h: len(h.roles) > 1, "edge_transport")
+    yield from _found(
+        "P-ROLE-01", "error", hosts,
+        "An edge transport server carries another role too; the edge role stands alone, outside the forest. Take the host out of the other role's group.",
+        "https://technet.microsoft.com/library/aa996562(EXCHG.80).aspx")
+
+
+def client_access_on_cluster(c: Checker) -> t.Iterator[Finding]:
+    hosts = c.names(lambda h: bool(h.cluster), "client_access")
+    yield from _found(
+        "P-ROLE-02", "error", hosts,
+        "The client access role cannot run on a cluster node; take the host out of one of the two groups or unset datapath_cluster.",
+        "http://technet.microsoft.com/nl-nl/library/bb232184(v=exchg.80).aspx")
+
+
+def r_tr_01(c: Checker) -> t.Iterator[Finding]:
+    if "hub-to-hub-smtp" in c.options["waivers"]:
+        yield Finding(
+            "R-TR-01", "warning", (), "A waiver names hub-to-hub-smtp: traffic between hub transport servers is TLS with Kerberos by default, there is nothing to waive.",
+            "N-T1")
+
+
+def r_tr_03(c: Checker) -> t.Iterator[Finding]:
+    hosts = c.names(lambda h: "edge_subscription" in h.on and "edgesync" not in h.on, "edge_transport")
+    if c.hosts("hub_transport"):
+        yield from _found(
+            "R-TR-03", "error", hosts,
+            "The edge server is subscribed but EdgeSync (50636/tcp from its hub transport servers) is off, so its directory and certificates grow stale."
+            " Set datapath_edgesync to true, or datapath_edge_subscription to false.", "N-T2")
+
+
+def r_tr_05(c: Checker) -> t.Iterator[Finding]:
+    hosts = c.names(lambda h: "domain_security" not in h.on, "edge_transport")
+    if "edge-to-edge-smtp" in c.used:
+        yield from _found(
+            "R-TR-05", "info", hosts,
+            "TLS towards other organisations is opportunistic: it is tried, never guaranteed. Only Domain Security (datapath_domain_security) makes it certain.", "N-T3")
+
+
+def r_tr_08(c: Checker) -> t.Iterator[Finding]:
+    if c.options["recipient_filter"] == "hub":
+        yield Finding(
+            "R-TR-08", "warning", c.names(lambda h: True, "hub_transport"),
+            "Recipient filtering runs on hub transport servers and asks Active Directory for every recipient; the edge server is the recommended place.", "N-T6")
+
+
+def edge_without_hub(c: Checker) -> t.Iterator[Finding]:
+    hub_sites = {host.site for host in c.hosts("hub_transport")}
+    hosts = c.names(lambda h: "edge_subscription" in h.on and h.site not in hub_sites, "edge_transport")
+    yield from _found(
+        "P-SITE-01", "warning", hosts,
+        "The edge server is subscribed to a site without a hub transport server, so no mail path leads to it. Set datapath_site to the subscribed site.", "A-27")
+
+
+def site_without_hub(c: Checker) -> t.Iterator[Finding]:
+    hub_sites = {host.site for host in c.hosts("hub_transport")}
+    if not c.options["enforce_site_scope"]:
+        return
+    hosts = sorted({*c.names(lambda h: h.site not in hub_sites, "mailbox"), *c.names(lambda h: h.site not in hub_sites, "unified_messaging")})
+    yield from _found(
+        "P-SITE-02", "warning", hosts,
+        "No hub transport server stands in the server's site, so what it submits has nowhere to go. Correct datapath_site, or set datapath_enforce_site_scope to false.", "A-27")
+
+
+def no_directory(c: Checker) -> t.Iterator[Finding]:
+    if not c.has("domain_controller"):
+        hosts = c.names(lambda h: h.roles != ("edge_transport",) and h.egress == "restricted")
+        if hosts:
+            yield Finding(
+                "P-DIR-01", "error", hosts,
+                "Outbound traffic is restricted and the inventory names no domain_controller: Exchange would lose its directory."
+                " Add the group domain_controller or datapath_peers.domain_controller.", "N-X1")
+        else:
+            yield Finding(
+                "P-DIR-01", "info", (), "The inventory names no domain_controller; directory paths are not planned (outbound traffic is open, so nothing breaks).", "N-X1")
+
+
+def edge_names(c: Checker) -> t.Iterator[Finding]:
+    if not c.has("dns_server"):
+        yield from _found(
+            "P-DNS-01", "error", c.names(lambda h: h.egress == "restricted", "edge_transport"),
+            "Outbound traffic of the edge server is restricted and the inventory names no dns_server: it could not find the Internet's mail servers."
+            " Give datapath_peers.dns_server (an edge server never asks a domain controller).", "X-09")
+
+
+def unknown_ranges(c: Checker) -> t.Iterator[Finding]:
+    if not any(host.egress == "restricted" for host in c.hosts()):
+        return
+    unknown = [host.name for host in c.topology.outsiders.values() if host.rpc_range is None and set(host.kinds) & {"legacy_mailbox", "file_server"}]
+    yield from _found(
+        "P-RPC-01", "warning", sorted(unknown),
+        "The RPC range of these peers is not known, so outbound rules open 1024-65535 towards them. Set datapath_rpc_range on them.", "A-03")
+
+
+def families(c: Checker) -> t.Iterator[Finding]:
+    for family in ("ipv4", "ipv6"):
+        alone = c.names(lambda h, family=family: h.families == (family,))  # type: ignore[misc]
+        others = c.names(lambda h, family=family: bool(h.families) and family not in h.families)  # type: ignore[misc]
+        if alone and others and family == "ipv4":
+            yield Finding(
+                "P-IP-01", "warning", tuple(sorted((*alone, *others))),
+                "Some servers have only IPv4 and some only IPv6 addresses: paths between them cannot work. Give one side the other family.", "X-32")
+    yield from _found(
+        "P-IP-02", "warning", c.names(lambda h: h.families == ("ipv6",)),
+        "Exchange 2007 supports IPv6 only beside IPv4; these servers have no IPv4 address.", "http://technet.microsoft.com/en-us/library/bb629624.aspx")
+
+
+def r_mb_01(c: Checker) -> t.Iterator[Finding]:
+    if c.options["ntlm_blocked"]:
+        yield Finding(
+            "R-MB-01", "warning", c.names(lambda h: "mailbox" in h.roles),
+            "datapath_ntlm_blocked is declared, but the mailbox rows use NTLM by default whenever the caller is not Local System.", "N-M0")
+
+
+def r_mb_07(c: Checker) -> t.Iterator[Finding]:
+    yield from _found(
+        "R-MB-07", "warning", c.names(lambda h: bool(h.cluster) and h.rpc_range is not None),
+        "A restricted RPC range does not shrink the random high TCP ports of the cluster service; those stay open between the nodes.", "N-M4")
+
+
+def r_cas_02(c: Checker) -> t.Iterator[Finding]:
+    zones: dict[str, set[str]] = {}
+    both = {host.site for host in c.hosts("client_access")} & {host.site for host in c.hosts("mailbox")}
+    concerned = [host for role in ("client_access", "mailbox") for host in c.hosts(role) if host.site in both]
+    for host in concerned:
+        zones.setdefault(host.site, set()).add(host.zone)
+    yield from _found(
+        "R-CAS-02", "error", sorted({host.name for host in concerned if len(zones[host.site]) > 1}),
+        "A zone boundary lies between client access and mailbox servers of one site; a firewall between them is not supported. Put them into one datapath_zone.", "N-C2")
+    for entry in c.options["zone_boundaries"]:
+        if isinstance(entry, t.Mapping) and entry.get("site") in both and set(entry.get("between", ())) == {"client_access", "mailbox"}:
+            hosts = sorted(h.name for role in ("client_access", "mailbox") for h in c.hosts(role) if h.site == entry["site"])
+            yield Finding(
+                "R-CAS-02", "error", tuple(hosts), f"datapath_zone_boundaries declares a filtering device between client access and mailbox servers of site {entry['site']}; that is not supported.",
+                "N-C2")
+
+
+def boundaries_shape(c: Checker) -> t.Iterator[Finding]:
+    entries = c.options["zone_boundaries"]
+    good = isinstance(entries, (list, tuple)) and all(
+        isinstance(e, t.Mapping) and set(e) == {"site", "between"} and isinstance(e["between"], (list, tuple)) and e["site"] in c.topology.sites
+        and set(e["between"]) <= set(c.topology.reference.roles) for e in entries)
+    if not good:
+        yield Finding(
+            "P-IN-01", "error", (), "datapath_zone_boundaries: expected a list of {site: SITE, between: [ROLE, ROLE]} with sites and roles of this organisation.", "N-C2")
+
+
+def r_cas_03(c: Checker) -> t.Iterator[Finding]:
+    yield from _found(
+        "R-CAS-03", "error", c.names(lambda h: h.zone == "perimeter", "client_access"),
+        "A client access server stands in the perimeter network; that is not supported. Set datapath_zone to internal, or move the server.", "N-C3")
+
+
+def r_cas_04(c: Checker) -> t.Iterator[Finding]:
+    def bad(host: Host) -> str:
+        span = host.rpc_range
+        if span is None:
+            return ""
+        flaws = []
+        if span.high - span.low + 1 < SMALLEST_RPC_RANGE:
+            flaws.append(f"it has fewer than {SMALLEST_RPC_RANGE} ports")
+        if span.low < LOWEST_RPC_PORT:
+            flaws.append("it begins at 5000 or below")
+        hit = [str(port) for port in RESERVED_PORTS if port.low <= span.high and span.low <= port.high]
+        if hit:
+            flaws.append(f"it contains {', '.join(hit)}")
+        static = [f"{name} {port}" for name, port in host.static_ports if span.low <= port <= span.high]
+        if static:
+            flaws.append(f"it contains the static port of {', '.join(static)}")
+        return " and ".join(flaws)
+
+    for host in c.hosts():
+        why = bad(host)
+        if why:
+            # KB154596: too small, too low or malformed ranges keep services from starting; wide default ranges of the platform are not ours to judge.
+            severity = "error" if "fewer" in why or "static port" in why else "warning"
+            yield Finding("R-CAS-04", severity, (host.name,), f"datapath_rpc_range {host.rpc_range} will not do: {why}.", "https://support.microsoft.com/help/154596")
+
+
+def r_cas_05(c: Checker) -> t.Iterator[Finding]:
+    yield from _found(
+        "R-CAS-05", "error", c.names(lambda h: not h.domain_member, "client_access"),
+        "A client access server must be a member of the domain; datapath_domain_member is false.", "N-C3")
+
+
+def r_cas_06(c: Checker) -> t.Iterator[Finding]:
+    yield from _found(
+        "R-CAS-06", "info", c.names(lambda h: True, "client_access"),
+        "The computer account of a client access server is in the Exchange Servers group, which may read and write every Exchange server:"
+        " whoever takes one takes the organisation. Keep its client-facing networks narrow.", "N-C3")
+
+
+def r_cas_07(c: Checker) -> t.Iterator[Finding]:
+    legacy = c.options["legacy_auth"]
+    weak = sorted({"ntlm", "basic"} & set(legacy if isinstance(legacy, (list, tuple)) else [legacy]))
+    if c.has("legacy_mailbox") and weak:
+        yield Finding(
+            "R-CAS-07", "warning", c.names(lambda h: True, "client_access"),
+            f"datapath_legacy_auth allows {', '.join(weak)} towards Exchange 2003; use Kerberos and turn NTLM and Basic off.", "N-C5")
+
+
+def r_cas_08(c: Checker) -> t.Iterator[Finding]:
+    if c.has("legacy_mailbox") and c.options["owa_certificate"] == "self-signed":
+        yield Finding(
+            "R-CAS-08", "warning", c.names(lambda h: True, "client_access"),
+            "Outlook Web Access uses a self-signed certificate beside Exchange 2003; use forms-based authentication with a trusted certificate.", "N-C5")
+
+
+def r_cas_09(c: Checker) -> t.Iterator[Finding]:
+    if c.has("legacy_mailbox") and c.has("eas_client") and not c.options["legacy_eas_integrated_auth"]:
+        yield Finding(
+            "R-CAS-09", "warning", c.names(lambda h: True, "client_access"),
+            "ActiveSync through to Exchange 2003 needs Integrated Windows authentication on its Microsoft-Server-ActiveSync directory (KB937301, event 1036)."
+            " Set datapath_legacy_eas_integrated_auth to true when it is on.", "N-C5")
+
+
+def r_um_02(c: Checker) -> t.Iterator[Finding]:
+    hosts = c.names(lambda h: True, "unified_messaging")
+    if not hosts or c.has("ip_gateway") or c.has("ip_pbx"):
+        return
+    explicit = "ip_gateway" in c.topology.networks or "ip_pbx" in c.topology.networks
+    yield Finding(
+        "R-UM-02", "warning" if explicit else "error", hosts,
+        "Unified messaging without an IP gateway or IP PBX: every call is refused. " + (
+            "datapath_peers.ip_gateway is explicitly empty." if explicit else "Give datapath_peers.ip_gateway or hosts in the group ip_gateway."), "N-U1")
+
+
+def _gateways(c: Checker) -> t.Iterator[tuple[str, str, str, str]]:
+    for kind in ("ip_gateway", "ip_pbx"):
+        for network in c.topology.networks.get(kind, ()):
+            yield network.text, network.mode, network.fqdn, network.dial_plan
+        for host in c.topology.by_kind.get(kind, ()):
+            yield host.name, host.gateway_mode, host.gateway_fqdn, host.gateway_dial_plan
+
+
+def r_um_03(c: Checker) -> t.Iterator[Finding]:
+    nameless = [name for name, mode, fqdn, _plan in _gateways(c) if mode == "tls" and not fqdn]
+    if nameless and c.hosts("unified_messaging"):
+        yield Finding(
+            "R-UM-03", "warning", (), f"Gateways in TLS mode need a fully qualified name for their certificate: {', '.join(sorted(nameless))}. Set fqdn.",
+            "http://technet.microsoft.com/en-us/library/bb124092(d=printer,v=exchg.80).aspx")
+
+
+def r_um_04(c: Checker) -> t.Iterator[Finding]:
+    homeless = [name for name, _mode, _fqdn, plan in _gateways(c) if not plan]
+    if homeless and c.hosts("unified_messaging"):
+        yield Finding(
+            "R-UM-04", "warning", (), f"Gateways without a dial plan are not served: {', '.join(sorted(homeless))}. Set dial_plan (datapath_gateway_dial_plan on a host).", "N-U1")
+
+
+def r_um_05(c: Checker) -> t.Iterator[Finding]:
+    modes = {mode for _name, mode, _fqdn, _plan in _gateways(c) if mode}
+    if modes >= {"tcp", "tls"}:
+        yield from _found(
+            "R-UM-05", "error", c.names(lambda h: h.level == "rtm", "unified_messaging"),
+            "Exchange 2007 RTM listens on 5060 or on 5061, never both, but gateways in TCP and in TLS mode are declared."
+            " Give all gateways one mode, or set datapath_exchange_level to sp1 or later.", "N-U2")
+
+
+def r_oab_02(c: Checker) -> t.Iterator[Finding]:
+    web = c.options["oab_web_distribution"] is not False
+    if not web and c.options["oab_public_folder_distribution"] is False:
+        yield Finding(
+            "R-OAB-02", "error", c.names(lambda h: True, "mailbox"),
+            "Neither web nor public folder distribution of the offline address book is on, so no Outlook can get one."
+            " Set datapath_oab_web_distribution or datapath_oab_public_folder_distribution to true.", "N-R2")
+
+
+def streaming_backup(c: Checker) -> t.Iterator[Finding]:
+    yield from _found(
+        "P-BAK-01", "warning", c.names(lambda h: "streaming_backup" in h.on and (h.platform, h.release) != ("windows", "2003"), "mailbox"),
+        "Remote streaming backup is supported only between Windows Server 2003 hosts.", "A-09")
+
+
+def encryption(c: Checker) -> t.Iterator[Finding]:
+    if c.options["encryption"] != "require_encrypted":
+        return
+    for path in c.topology.reference.paths:
+        if path.origin != "documented" or path.id not in c.used or path.id in c.options["waivers"]:
+            continue
+        if path.enc_mechanism == "none":
+            yield Finding(
+                "P-ENC-01", "error", (), f"{path.id} supports no encryption, and datapath_encryption is require_encrypted. Turn the path off, or name it in"
+                " datapath_waivers with a reason.", f"{path.reference} {path.section} row {path.row}")
+        if path.enc_mechanism == "ipsec":
+            roles = {*path.initiators, *path.responders}
+            weak = c.names(lambda h, roles=roles: bool(set(h.roles) & roles) and h.ipsec in ("absent", "requested"))  # type: ignore[misc]
+            yield from _found(
+                "P-ENC-02", "error", weak, f"{path.id} is encrypted only by IPsec, and datapath_ipsec on these hosts is weaker than required. Unset it, or name the"
+                " path in datapath_waivers with a reason.", f"{path.reference} {path.section} row {path.row}")
+
+
+def clear_gateways(c: Checker) -> t.Iterator[Finding]:
+    clear = [name for name, mode, _fqdn, _plan in _gateways(c) if mode == "tcp"]
+    if c.options["encryption"] != "as_documented" and clear and c.hosts("unified_messaging") and "um-phone" not in c.options["waivers"]:
+        yield Finding(
+            "R-UM-01", "error", c.names(lambda h: True, "unified_messaging"),
+            f"Gateways speak SIP over clear TCP ({', '.join(sorted(clear))}), and datapath_encryption is {c.options['encryption']}. Move them to TLS, or name um-phone in"
+            " datapath_waivers with a reason.", "N-U0")
+
+
+def mixed_ipsec(c: Checker) -> t.Iterator[Finding]:
+    modes = {host.ipsec for host in c.hosts("mailbox") if host.ipsec}
+    if len(modes) > 1:
+        yield Finding(
+            "P-IPS-01", "warning", c.names(lambda h: bool(h.ipsec), "mailbox"), "Mailbox servers disagree about datapath_ipsec; a pair gets the weaker of its two ends.", "N-M0")
+
+
+def old_outlook(c: Checker) -> t.Iterator[Finding]:
+    if c.options["outlook_min_version"] <= 2003 and c.has("mapi_client"):
+        yield Finding(
+            "P-RPC-02", "warning", c.names(lambda h: True, "mailbox"),
+            "Outlook 2003 and older ship with RPC encryption off: mapi-to-mailbox is not encrypted for them unless the server demands it.",
+            "https://technet.microsoft.com/en-us/library/dd439391(v=EXCHG.80).aspx")
+
+
+def not_enforced(c: Checker) -> t.Iterator[Finding]:
+    """What the plan holds and this release does not make true on a host."""
+    yield from _found(
+        "not-enforced-windows", "warning", c.names(lambda h: h.platform == "windows"),
+        "These hosts are planned, but this release enforces nothing on Windows.", "docs/architecture.md")
+    yield from _found(
+        "not-enforced-rpc-range", "info", c.names(lambda h: h.rpc_range is not None or bool(h.static_ports)),
+        "The firewall follows datapath_rpc_range and datapath_static_ports, but this release does not set them on the host.", "docs/architecture.md")
+    default = {"as_documented": "absent", "prefer_encrypted": "requested", "require_encrypted": "required"}[c.options["encryption"]]
+    paths = sorted(path.id for path in c.topology.reference.paths if path.enc_mechanism == "ipsec" and path.id in c.used and path.id not in c.options["waivers"])
+    for mode, severity in (("required", "error"), ("requested", "warning")):
+        hosts = c.names(lambda h, mode=mode: (h.ipsec or default) == mode)  # type: ignore[misc]
+        if hosts and paths:
+            yield Finding(
+                f"not-enforced-ipsec-{mode}", severity, hosts,
+                f"IPsec is {mode} for {', '.join(paths)}, and this release does not set up IPsec." + (
+                    " Set datapath_ipsec to absent, or name the paths in datapath_waivers with a reason." if mode == "required" else " The paths stay in clear."),
+                "docs/architecture.md")
+
+
+UNWAIVABLE = frozenset(("P-ROLE-01", "P-IN-01", "not-enforced-ipsec-required"))
+RULES: tuple[t.Callable[[Checker], t.Iterator[Finding]], ...] = (
+    edge_alone, client_access_on_cluster, r_tr_01, r_tr_03, r_tr_05, r_tr_08, edge_without_hub, site_without_hub, no_directory, edge_names, unknown_ranges, families,
+    r_mb_01, r_mb_07, r_cas_02, boundaries_shape, r_cas_03, r_cas_04, r_cas_05, r_cas_06, r_cas_07, r_cas_08, r_cas_09, r_um_02, r_um_03, r_um_04, r_um_05,
+    r_oab_02, streaming_backup, encryption, clear_gateways, mixed_ipsec, old_outlook, not_enforced,
+)
+
+__all__ = ("Checker", "RESERVED_PORTS", "RULES", "UNWAIVABLE")
