@@ -41,7 +41,7 @@ _KINDS = {str: "a text", int: "a number", bool: "true or false", list: "a list",
 _BASE: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _UniqueKeysLoader(_BASE):  # type: ignore[misc]
+class _UniqueKeysLoader(_BASE):
     """YAML keeps the last of two equal keys without a word; a reference must not lose a line that way."""
 
     def construct_mapping(self, node: t.Any, *args: t.Any, **kwargs: t.Any) -> t.Any:
