@@ -74,7 +74,7 @@ class Reader:
         """Pick the plan's variables of one host. runtime: names that set_fact, register, include_vars or facts have set for it."""
         taken = set(runtime)
         for name in sorted(taken):
-            if name.startswith(PREFIX) and name[len(PREFIX):] not in APPLY_VARIABLES:
+            if name in CONNECTION_VARIABLES or (name.startswith(PREFIX) and name[len(PREFIX):] not in APPLY_VARIABLES):
                 self.errors.append(f"{host}: {name}: was set by set_fact, register, include_vars or a fact; set it in inventory")
         result = {}
         for name in variables:

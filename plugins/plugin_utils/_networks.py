@@ -62,6 +62,8 @@ def parse_host(text: str) -> tuple[int, int]:
     for flaw in ("is_unspecified", "is_loopback", "is_multicast", "is_link_local"):
         if getattr(address, flaw):
             raise NetworkError(f"{text!r} is {flaw[3:].replace('_', ' ')}: peers cannot reach the host there")
+    if "%" in text or getattr(address, "ipv4_mapped", None) or int(address) in (0, (1 << 32) - 1):
+        raise NetworkError(f"{text!r} is no address that packets of peers carry; write the plain IPv4 or IPv6 address")
     return address.version, int(address)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 import re
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.datapath.exchange.plugins.plugin_utils import _networks
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.model import PlanError, PortRange
@@ -68,15 +68,19 @@ BOOLEANS = frozenset((
 ))
 STATIC_PORT_NAMES = ("store", "referral", "address_book")
 WINDOWS_RELEASES = ("2003", "2008", "2008r2", "2012", "2012r2", "2016", "2019", "2022", "2025")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,252}\Z")
+GATEWAY_KINDS = ("ip_gateway", "ip_pbx", "fax_device")
+LEGACY_AUTHENTICATION = ("kerberos", "ntlm", "basic", "digest", "negotiate")
+# A host's file is named after it, and file systems hold 255 bytes.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,248}\Z")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}\Z")
+_LABEL_RULE = "name of letters, digits, blanks, '.', '_' and '-' (at most 63)"
 
 
 class InputErrors(ValueError):
     """Everything wrong with the inventory: ``errors`` holds one sentence per mistake, ``host: variable: what, how to fix``."""
 
     def __init__(self, errors: t.Sequence[str]) -> None:
-        self.errors = tuple(errors)
+        self.errors = tuple(dict.fromkeys(errors))
         super().__init__("\n".join((*self.errors, f"{len(self.errors)} error(s) in the inventory; nothing was planned and no host was touched.")))
 
 
@@ -188,12 +192,14 @@ class _Reader:
         # Groups can only be mapped once this one option is known, and its hosts decide whose variables count.
         role_groups = self._role_groups()
         roles, kinds = self._members(role_groups)
-        relevant = {**dict.fromkeys(roles), **dict.fromkeys(kinds)}
+        relevant = sorted({*roles, *kinds})
         organisation = self._organisation(relevant)
-        hosts = {name: self._host(name, tuple(roles.get(name, ())), tuple(kinds.get(name, ()))) for name in sorted(relevant)}
+        hosts = _named_witnesses({name: self._host(name, tuple(roles.get(name, ())), tuple(kinds.get(name, ()))) for name in relevant})
         managed = {name: host for name, host in hosts.items() if host.managed}
         outsiders = {name: host for name, host in hosts.items() if not host.managed}
-        networks = self._networks(organisation["peers"], {host.site for host in managed.values()})
+        sites = {host.site for host in managed.values()}
+        networks = self._networks(organisation["peers"], sites)
+        self._check_boundaries(organisation["zone_boundaries"], sites)
         self._check_addresses(hosts)
         self._check_references(managed, hosts)
         if not managed and not self.errors:
@@ -214,7 +220,7 @@ class _Reader:
             self.errors.append(f"plan: option {name}: is not known{_suggest(name, self.known)}")
 
     def _role_groups(self) -> dict[str, list[str]]:
-        value = self._organisation_value("role_groups", self.inventory.hosts)
+        value = self._organisation_value("role_groups", sorted(self.inventory.hosts))
         if not isinstance(value, t.Mapping):
             self.errors.append("datapath_role_groups: expected a mapping of role to list of groups, for example {hub_transport: [hubs]}")
             return {}
@@ -266,7 +272,7 @@ class _Reader:
 
     # -- organisation ----------------------------------------------------------------------------------------------------
 
-    def _organisation(self, relevant: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    def _organisation(self, relevant: t.Sequence[str]) -> dict[str, t.Any]:
         result = {name: self._organisation_value(name, relevant) for name in ORGANISATION_DEFAULTS}
         for name in sorted(self.organisation_features):
             value = self._organisation_value(name, relevant, default=None)
@@ -275,16 +281,25 @@ class _Reader:
             result[name] = self._choice("organisation", name, result[name])
         for name in sorted(BOOLEANS & set(ORGANISATION_DEFAULTS)):
             result[name] = self._boolean("organisation", name, result[name])
+        if result["oab_public_folder_distribution"] is not None:
+            result["oab_public_folder_distribution"] = self._boolean("organisation", "oab_public_folder_distribution", result["oab_public_folder_distribution"])
+        result["legacy_auth"] = self._legacy_auth(result["legacy_auth"])
         self._check_disabled(result)
         self._check_waivers(result)
         if result["reference"] != self.reference.name:
             self.errors.append(f"organisation: datapath_reference: {result['reference']!r} is not {self.reference.name!r}, which was loaded")
-        version = result["outlook_min_version"]
-        if isinstance(version, bool) or not str(version).isdigit():
-            self.errors.append(f"organisation: datapath_outlook_min_version: {version!r} is not a year such as 2003 or 2007")
-            version = 2007
-        result["outlook_min_version"] = int(version)
+        version = _number(result["outlook_min_version"])
+        if version is None:
+            self.errors.append(f"organisation: datapath_outlook_min_version: {_short(result['outlook_min_version'])} is not a year such as 2003 or 2007")
+        result["outlook_min_version"] = version or ORGANISATION_DEFAULTS["outlook_min_version"]
         return result
+
+    def _legacy_auth(self, value: t.Any) -> list[str]:
+        names = [value] if isinstance(value, str) else value
+        if isinstance(names, (list, tuple)) and all(name in LEGACY_AUTHENTICATION for name in names):
+            return [str(name) for name in names]
+        self.errors.append(f"organisation: datapath_legacy_auth: {_short(value)} is not a list of {', '.join(LEGACY_AUTHENTICATION)}")
+        return []
 
     def _organisation_value(self, name: str, hosts: t.Iterable[str], default: t.Any = ...) -> t.Any:
         """One value for everybody: the plan task's option, else what the hosts say, who must agree."""
@@ -375,8 +390,8 @@ class _Reader:
             self._host_boolean(name, "probe", variables, not unmanaged),
             self._port(name, variables),
             self._host_choice(name, "gateway_mode", variables, ""),
-            str(variables.get("datapath_gateway_fqdn", "")),
-            str(variables.get("datapath_gateway_dial_plan", "")),
+            self._label(name, "gateway_fqdn", variables, ""),
+            self._label(name, "gateway_dial_plan", variables, ""),
             self._features(name, roles, variables),
         )
 
@@ -464,10 +479,11 @@ class _Reader:
         result = []
         for name in sorted(value):
             port = value[name]
-            if isinstance(port, bool) or not str(port).isdigit() or not 1024 <= int(port) <= 65535:
+            number = _number(port)
+            if number is None or not 1024 <= number <= 65535:
                 self.errors.append(f"{host}: datapath_static_ports.{name}: {_short(port)} is not a port from 1024 to 65535")
             else:
-                result.append((str(name), int(port)))
+                result.append((str(name), number))
         if len({port for _name, port in result}) != len(result):
             self.errors.append(f"{host}: datapath_static_ports: two services share a port; give each its own")
         return tuple(result)
@@ -476,16 +492,17 @@ class _Reader:
         value = variables.get("ansible_port")
         if value is None or value == "":
             return 0
-        if isinstance(value, bool) or not str(value).isdigit() or not 0 < int(value) < 65536:
-            self.errors.append(f"{host}: ansible_port: {_short(value)} is not a port")
+        number = _number(value)
+        if number is None or not 0 < number < 65536:
+            self.errors.append(f"{host}: ansible_port: {_short(value)} is not a port from 1 to 65535")
             return 0
-        return int(value)
+        return number
 
     def _label(self, host: str, name: str, variables: t.Mapping[str, t.Any], default: str) -> str:
         value = variables.get(f"datapath_{name}", default)
-        if value == default or (isinstance(value, str) and _LABEL.match(value)):
+        if value == default or _is_label(value):
             return str(value)
-        self.errors.append(f"{host}: datapath_{name}: {_short(value)} is not a name of letters, digits, blanks, '.', '_' and '-' (at most 63)")
+        self.errors.append(f"{host}: datapath_{name}: {_short(value)} is not a {_LABEL_RULE}")
         return default
 
     def _host_choice(self, host: str, name: str, variables: t.Mapping[str, t.Any], default: str) -> str:
@@ -544,36 +561,59 @@ class _Reader:
         where = f"organisation: datapath_peers.{kind}"
         if isinstance(value, t.Mapping):
             result: list[Network] = []
-            for site, entries in value.items():
+            # Sorted, because the order of a mapping's keys must not name a set otherwise.
+            for site, entries in sorted(value.items(), key=lambda item: str(item[0])):
                 if site not in sites:
-                    self.errors.append(f"{where}.{site}: no managed host has datapath_site {site!r}{_suggest(str(site), sites)}")
-                result.extend(self._entries(kind, f"{where}.{site}", entries, str(site)))
-            return tuple(result)
-        return tuple(self._entries(kind, where, value, ""))
+                    self.errors.append(f"{where}.{site}: no managed host has datapath_site {str(site)!r}{_suggest(str(site), sites)}")
+                result.extend(self._entries(kind, f"{where}.{site}", entries, str(site), sites))
+        else:
+            result = list(self._entries(kind, where, value, "", sites))
+        self._check_disguise(kind, where, result)
+        return tuple(result)
 
-    def _entries(self, kind: str, where: str, entries: t.Any, site: str) -> t.Iterator[Network]:
+    def _check_disguise(self, kind: str, where: str, found: t.Sequence[Network]) -> None:
+        """Two halves of the address space are C(any) just as well as the whole."""
+        for family in (4, 6):
+            merged = _networks.merge((network.low, network.high) for network in found if network.family == family)
+            if _networks.covers_family(family, merged):
+                self.errors.append(f"{where}: the networks together are every IPv{family} address; {self._any_hint(kind)}")
+
+    def _any_hint(self, kind: str) -> str:
+        return "write any if you mean it" if self.reference.peer_kinds[kind].allow_any else f"any is not allowed for {kind}; name its networks"
+
+    def _entries(self, kind: str, where: str, entries: t.Any, site: str, sites: set[str]) -> t.Iterator[Network]:
         entries = [entries] if isinstance(entries, str) else entries
         if not isinstance(entries, (list, tuple)):
             self.errors.append(f"{where}: {_short(entries)} is not a list of networks")
             return
         for index, entry in enumerate(entries):
             try:
-                yield self._entry(kind, entry, site)
+                yield self._entry(kind, entry, site, sites)
             except (_networks.NetworkError, PlanError) as exc:
                 self.errors.append(f"{where}[{index}]: {exc}")
 
-    def _entry(self, kind: str, entry: t.Any, site: str) -> Network:
+    def _gateway(self, kind: str, entry: t.Mapping[t.Any, t.Any], site: str, sites: set[str]) -> tuple[str, str, dict[str, str]]:
+        """Read a mapping as address, site and the other values of a network; PlanError says what is wrong."""
+        if kind not in GATEWAY_KINDS:
+            raise PlanError(f"{_short(entry)}: only {', '.join(GATEWAY_KINDS)} take mappings; write the network as text")
+        if set(entry) - {"address", "mode", "fqdn", "dial_plan", "site"} or not isinstance(entry.get("address"), str):
+            raise PlanError(f"{_short(entry)}: expected address and optionally mode, fqdn, dial_plan, site")
+        if entry.get("mode", "tcp") not in CHOICES["gateway_mode"]:
+            raise PlanError(
+                f"mode {_short(entry['mode'])} is not tcp or tls; gateways know no other authentication than certificate (tls) or address (tcp) [R-UM-01]")
+        extra = {name: entry.get(name, "") for name in ("mode", "fqdn", "dial_plan")}
+        for name in ("fqdn", "dial_plan"):
+            if extra[name] and not _is_label(extra[name]):
+                raise PlanError(f"{name} {_short(extra[name])} is not a {_LABEL_RULE}")
+        chosen = entry.get("site", site)
+        if chosen and chosen not in sites:
+            raise PlanError(f"no managed host has datapath_site {_short(chosen)}{_suggest(str(chosen), sites)}")
+        return entry["address"], str(chosen), {name: str(value or "") for name, value in extra.items()}
+
+    def _entry(self, kind: str, entry: t.Any, site: str, sites: set[str]) -> Network:
         extra: dict[str, str] = {}
         if isinstance(entry, t.Mapping):
-            if kind not in ("ip_gateway", "ip_pbx", "fax_device"):
-                raise PlanError(f"{_short(entry)}: only ip_gateway, ip_pbx and fax_device take mappings; write the network as text")
-            unknown = set(entry) - {"address", "mode", "fqdn", "dial_plan", "site"}
-            if unknown or not isinstance(entry.get("address"), str):
-                raise PlanError(f"{_short(entry)}: expected address and optionally mode, fqdn, dial_plan, site")
-            if entry.get("mode", "tcp") not in CHOICES["gateway_mode"]:
-                raise PlanError(f"mode {entry['mode']!r} is not tcp or tls; gateways know no other authentication than certificate (tls) or address (tcp) [R-UM-01]")
-            extra = {name: str(entry.get(name, "")) for name in ("mode", "fqdn", "dial_plan")}
-            site, entry = str(entry.get("site", site)), entry["address"]
+            entry, site, extra = self._gateway(kind, entry, site, sites)
         if not isinstance(entry, str):
             raise PlanError(f"{_short(entry)} is not text; write the network as text")
         if entry == "any":
@@ -582,11 +622,18 @@ class _Reader:
             return Network("any", 0, site=site)
         family, low, high = _networks.parse(entry)
         if _networks.covers_family(family, ((low, high),)):
-            hint = "write any if you mean it" if self.reference.peer_kinds[kind].allow_any else f"any is not allowed for {kind}; name its networks"
-            raise PlanError(f"{entry!r} is every address; {hint}")
-        if kind in ("ip_gateway", "ip_pbx", "fax_device") and high - low + 1 > (256 if family == 4 else 1 << 64):
+            raise PlanError(f"{entry!r} is every address; {self._any_hint(kind)}")
+        if kind in GATEWAY_KINDS and high - low + 1 > (256 if family == 4 else 1 << 64):
             raise PlanError(f"{entry!r} is wider than /24 (IPv6: /64); a gateway's address is its only credential, list each one [R-UM-03]")
         return Network(entry, family, low, high, site, **extra)
+
+    def _check_boundaries(self, entries: t.Any, sites: set[str]) -> None:
+        good = isinstance(entries, (list, tuple)) and all(
+            isinstance(entry, t.Mapping) and set(entry) == {"site", "between"} and isinstance(entry["between"], (list, tuple))
+            and str(entry["site"]) in sites and all(role in self.reference.roles for role in entry["between"]) for entry in entries)
+        if not good:
+            self.errors.append(
+                "organisation: datapath_zone_boundaries: expected a list of {site: SITE, between: [ROLE, ROLE]} with sites and roles of this organisation")
 
     # -- across hosts ----------------------------------------------------------------------------------------------------
 
@@ -604,10 +651,30 @@ class _Reader:
             for target in host.scr_targets:
                 if target not in managed or "mailbox" not in managed[target].roles:
                     self.errors.append(f"{host.name}: datapath_scr_targets: {target!r} is not a managed mailbox server{_suggest(target, managed)}")
-            if host.witness and host.witness not in hosts and not _is_address(host.witness):
-                self.errors.append(f"{host.name}: datapath_file_share_witness: {host.witness!r} is neither a host of a role or peer kind nor an address{_suggest(host.witness, hosts)}")
+            self._check_witness(host, hosts)
             if host.cluster and "mailbox" not in host.roles:
                 self.errors.append(f"{host.name}: datapath_cluster: only mailbox servers are cluster nodes; this one is {', '.join(host.roles)}")
+
+
+    def _check_witness(self, host: Host, hosts: t.Mapping[str, Host]) -> None:
+        holder = hosts.get(host.witness)
+        where = f"{host.name}: datapath_file_share_witness"
+        if holder is None:
+            if host.witness and not _is_address(host.witness):
+                self.errors.append(f"{where}: {host.witness!r} is neither a host of a role or peer kind nor an address{_suggest(host.witness, hosts)}")
+        elif not set(holder.roles) - set(self.reference.exclusive_roles) and "file_share_witness" not in holder.kinds:
+            # No path leads there, and a cluster without its witness loses its majority with the next node.
+            what = ", ".join((*holder.roles, *holder.kinds))
+            self.errors.append(f"{where}: {host.witness!r} is {what}; add it to group file_share_witness, or name another server")
+
+
+def _named_witnesses(hosts: t.Mapping[str, Host]) -> dict[str, Host]:
+    """Witnesses by name also where the inventory gives the address of one of its hosts, so that both ends of the path know each other."""
+    names = {(family, number): host.name for host in hosts.values() for family, numbers in ((4, host.v4), (6, host.v6)) for number in numbers}
+    return {
+        name: replace(host, witness=names.get(_networks.parse_host(host.witness), host.witness)) if _is_address(host.witness) else host
+        for name, host in hosts.items()
+    }
 
 
 def _index(hosts: t.Iterable[Host], keys: t.Callable[[Host], tuple[str, ...]]) -> dict[str, tuple[Host, ...]]:
@@ -621,6 +688,16 @@ def _index(hosts: t.Iterable[Host], keys: t.Callable[[Host], tuple[str, ...]]) -
 def _codes(path: t.Any) -> tuple[str, ...]:
     implied = [port.source for port in path.ports if port.origin == "implied"]
     return (*implied, path.source) if path.origin == "implied" else tuple(implied)
+
+
+def _is_label(value: t.Any) -> bool:
+    return isinstance(value, str) and bool(_LABEL.match(value))
+
+
+def _number(value: t.Any) -> int | None:
+    """A whole number as YAML or an extra variable gives it; None for everything else."""
+    text = value if isinstance(value, str) else repr(value)
+    return int(text) if re.match(r"[0-9]{1,9}\Z", text) else None
 
 
 def _is_address(value: t.Any) -> bool:
@@ -642,6 +719,6 @@ def _suggest(name: str, known: t.Iterable[str]) -> str:
 
 
 __all__ = (
-    "APPLY_VARIABLES", "CHOICES", "DEFAULT_SITE", "HOST_VARIABLES", "Host", "InputErrors", "Inventory", "Network", "ORGANISATION_DEFAULTS",
+    "APPLY_VARIABLES", "CHOICES", "DEFAULT_SITE", "GATEWAY_KINDS", "HOST_VARIABLES", "Host", "InputErrors", "Inventory", "Network", "ORGANISATION_DEFAULTS",
     "Topology", "WINDOWS_RELEASES", "read_topology",
 )

@@ -73,6 +73,8 @@ class _Side:
             raise PlanError(f"{path}: cannot be read as a plan ({exc})") from exc
         peers = plain["management"]["peers"] or "the connection in use"
         result = {f"in {port}/tcp from {peers}": "management" for port in plain["management"]["ports"]}
+        if plain["egress"] == "open":
+            result["out anything to anyone"] = "datapath_egress open"
         for flow in plain["flows"]:
             for text in _texts(flow):
                 result[text] = " ".join(dict.fromkeys((*result.get(text, "").split(), *flow["paths"])))

@@ -19,7 +19,15 @@ from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.model impo
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.support import STATEMENT, STATEMENT_SOURCE
 from ansible_collections.datapath.exchange.plugins.plugin_utils._reference import loader
 from ansible_collections.datapath.exchange.plugins.plugin_utils._reference.model import Reference
-from ansible_collections.datapath.exchange.plugins.plugin_utils._topology import APPLY_VARIABLES, Inventory, Network, Topology, read_topology
+from ansible_collections.datapath.exchange.plugins.plugin_utils._topology import (
+    APPLY_VARIABLES,
+    ORGANISATION_DEFAULTS,
+    InputErrors,
+    Inventory,
+    Network,
+    Topology,
+    read_topology,
+)
 
 FORMAT_VERSION = 1
 
@@ -101,29 +109,36 @@ def compile_plan(inventory: Inventory, options: t.Mapping[str, t.Any], reference
 
 
 def _reference_name(inventory: Inventory, options: t.Mapping[str, t.Any]) -> str:
-    name = options.get("reference")
-    for variables in inventory.hosts.values():
-        name = variables.get("datapath_reference", name)
-        break
-    name = name or "exchange_2007"
+    """The edition that the inventory names, else the task; whether all hosts agree is checked with the other variables."""
+    named = [inventory.hosts[host]["datapath_reference"] for host in sorted(inventory.hosts) if "datapath_reference" in inventory.hosts[host]]
+    name = named[0] if named else options.get("reference") or ORGANISATION_DEFAULTS["reference"]
     if name not in loader.available():
-        raise PlanError(f"datapath_reference: {name!r} is not one of {', '.join(loader.available())}")
+        raise InputErrors([f"organisation: datapath_reference: {str(name)[:60]!r} is not one of {', '.join(loader.available())}"])
     return str(name)
 
 
 def _digest(inventory: Inventory, topology: Topology) -> str:
     """Name the inputs: what every relevant host says, who is in which group, the options, and the rows themselves."""
-    ignored = {f"datapath_{name}" for name in APPLY_VARIABLES}
+    # Organisation-wide values are in the options, once.
+    features = topology.reference.features
+    elsewhere = {f"datapath_{name}" for name in (*APPLY_VARIABLES, *ORGANISATION_DEFAULTS, *(name for name in features if not features[name].owner))}
     hosts = {
-        name: {key: value for key, value in inventory.hosts.get(name, {}).items() if key not in ignored}
+        name: {key: _canonical(value) for key, value in inventory.hosts.get(name, {}).items() if key not in elsewhere}
         for name in sorted((*topology.hosts, *topology.outsiders))
     }
     roles = {host.name: [*host.roles, *host.kinds] for host in (*topology.hosts.values(), *topology.outsiders.values())}
     inputs = {
         "version": FORMAT_VERSION, "hosts": hosts, "roles": roles, "options": dict(topology.options), "on": sorted(topology.on),
-        "reference": repr(topology.reference.paths),
+        "features": {host.name: sorted(host.on) for host in topology.hosts.values()}, "reference": repr(topology.reference),
     }
     return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _canonical(value: t.Any) -> t.Any:
+    """A value whose mappings can be sorted, whatever their keys are."""
+    if isinstance(value, t.Mapping):
+        return {key if isinstance(key, str) else repr(key): _canonical(entry) for key, entry in value.items()}
+    return [_canonical(entry) for entry in value] if isinstance(value, (list, tuple)) else value
 
 
 __all__ = ("FORMAT_VERSION", "Plan", "compile_plan")

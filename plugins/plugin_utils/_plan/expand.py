@@ -163,7 +163,8 @@ class Expander:
             self.reasons[path.id].add(f"only for hosts on {' or '.join(path.platforms)}")
             return ()
         relation = path.relation
-        if relation == "same_site" and path.scope == "same_ad_site" and not self.topology.options["enforce_site_scope"]:
+        # The switch is about the rows (decision 2): the full trust of one site is no row and never reaches another site.
+        if relation == "same_site" and path.origin == "documented" and not self.topology.options["enforce_site_scope"]:
             relation = "any"
         name = port.token.partition("/")[0]
         numbered = name if name not in ("icmp-echo", "any", "esp") else ""
@@ -180,11 +181,7 @@ class Expander:
         return others
 
     def _only_itself(self, selection: Selection, host: Host) -> bool:
-        if len(selection.hosts) != 1:
-            return False
-        peers = self.sets.sets[selection.name]
-        addresses = len(peers.v4) + len(peers.v6)
-        return tuple(member.name for member in selection.hosts) == (host.name,) and not peers.everyone and addresses <= len(host.v4) + len(host.v6)
+        return tuple(member.name for member in selection.hosts) == (host.name,) and not self.sets.networks[selection.name]
 
     def _nobody(self, leg: Leg, relation: str, wanted: frozenset[tuple[str, bool]]) -> str:
         kind = self.sets.resolve_kind(leg.remote, leg.local)

@@ -100,7 +100,7 @@ def r_tr_05(c: Checker) -> t.Iterator[Finding]:
 
 def r_tr_08(c: Checker) -> t.Iterator[Finding]:
     if c.options["recipient_filter"] == "hub":
-        yield Finding(
+        yield from _found(
             "R-TR-08", "warning", c.names(lambda h: True, "hub_transport"),
             "Recipient filtering runs on hub transport servers and asks Active Directory for every recipient; the edge server is the recommended place.", "N-T6")
 
@@ -124,8 +124,9 @@ def site_without_hub(c: Checker) -> t.Iterator[Finding]:
 
 
 def no_directory(c: Checker) -> t.Iterator[Finding]:
-    if not c.has("domain_controller"):
-        hosts = c.names(lambda h: h.roles != ("edge_transport",) and h.egress == "restricted")
+    members = c.names(lambda h: h.roles != ("edge_transport",))
+    if members and not c.has("domain_controller"):
+        hosts = c.names(lambda h: h.name in members and h.egress == "restricted")
         if hosts:
             yield Finding(
                 "P-DIR-01", "error", hosts,
@@ -168,8 +169,8 @@ def families(c: Checker) -> t.Iterator[Finding]:
 
 def r_mb_01(c: Checker) -> t.Iterator[Finding]:
     if c.options["ntlm_blocked"]:
-        yield Finding(
-            "R-MB-01", "warning", c.names(lambda h: "mailbox" in h.roles),
+        yield from _found(
+            "R-MB-01", "warning", c.names(lambda h: True, "mailbox"),
             "datapath_ntlm_blocked is declared, but the mailbox rows use NTLM by default whenever the caller is not Local System.", "N-M0")
 
 
@@ -189,21 +190,29 @@ def r_cas_02(c: Checker) -> t.Iterator[Finding]:
         "R-CAS-02", "error", sorted({host.name for host in concerned if len(zones[host.site]) > 1}),
         "A zone boundary lies between client access and mailbox servers of one site; a firewall between them is not supported. Put them into one datapath_zone.", "N-C2")
     for entry in c.options["zone_boundaries"]:
-        if isinstance(entry, t.Mapping) and entry.get("site") in both and set(entry.get("between", ())) == {"client_access", "mailbox"}:
-            hosts = sorted(h.name for role in ("client_access", "mailbox") for h in c.hosts(role) if h.site == entry["site"])
+        if entry["site"] in both and {"client_access", "mailbox"} <= set(entry["between"]):
+            hosts = sorted({h.name for h in concerned if h.site == entry["site"]})
             yield Finding(
-                "R-CAS-02", "error", tuple(hosts), f"datapath_zone_boundaries declares a filtering device between client access and mailbox servers of site {entry['site']}; that is not supported.",
-                "N-C2")
+                "R-CAS-02", "error", tuple(hosts), f"datapath_zone_boundaries declares a filtering device between client access and mailbox servers of site"
+                f" {entry['site']}; that is not supported. Remove the device and the entry.", "N-C2")
 
 
-def boundaries_shape(c: Checker) -> t.Iterator[Finding]:
-    entries = c.options["zone_boundaries"]
-    good = isinstance(entries, (list, tuple)) and all(
-        isinstance(e, t.Mapping) and set(e) == {"site", "between"} and isinstance(e["between"], (list, tuple)) and e["site"] in c.topology.sites
-        and set(e["between"]) <= set(c.topology.reference.roles) for e in entries)
-    if not good:
-        yield Finding(
-            "P-IN-01", "error", (), "datapath_zone_boundaries: expected a list of {site: SITE, between: [ROLE, ROLE]} with sites and roles of this organisation.", "N-C2")
+def same_site_trust(c: Checker) -> t.Iterator[Finding]:
+    sites: dict[str, list[set[str]]] = {}
+    for column, role in enumerate(("client_access", "mailbox")):
+        for host in c.hosts(role):
+            sites.setdefault(host.site, [set(), set()])[column].add(host.name)
+    pairs = [names[0] | names[1] for names in sites.values() if names[0] and names[1] and len(names[0] | names[1]) > 1]
+    hosts = sorted(set().union(*pairs))
+    if c.used & {"client-access-mailbox-same-site", "supported-between-members"}:
+        yield from _found(
+            "R-CAS-02", "info", hosts,
+            "Client access and mailbox servers of one site trust each other fully: every port is open between them, because a firewall there is not supported.", "N-C2")
+    else:
+        yield from _found(
+            "R-CAS-02", "warning", hosts,
+            "Ports stay closed between client access and mailbox servers of one site, and a firewall there is not supported."
+            " Set datapath_implied to true, and take R-CAS-02 and client-access-mailbox-same-site out of datapath_disabled_implied.", "N-C2")
 
 
 def r_cas_03(c: Checker) -> t.Iterator[Finding]:
@@ -252,38 +261,40 @@ def r_cas_06(c: Checker) -> t.Iterator[Finding]:
 
 
 def r_cas_07(c: Checker) -> t.Iterator[Finding]:
-    legacy = c.options["legacy_auth"]
-    weak = sorted({"ntlm", "basic"} & set(legacy if isinstance(legacy, (list, tuple)) else [legacy]))
+    weak = sorted({"ntlm", "basic"} & set(c.options["legacy_auth"]))
     if c.has("legacy_mailbox") and weak:
-        yield Finding(
+        yield from _found(
             "R-CAS-07", "warning", c.names(lambda h: True, "client_access"),
             f"datapath_legacy_auth allows {', '.join(weak)} towards Exchange 2003; use Kerberos and turn NTLM and Basic off.", "N-C5")
 
 
 def r_cas_08(c: Checker) -> t.Iterator[Finding]:
     if c.has("legacy_mailbox") and c.options["owa_certificate"] == "self-signed":
-        yield Finding(
+        yield from _found(
             "R-CAS-08", "warning", c.names(lambda h: True, "client_access"),
             "Outlook Web Access uses a self-signed certificate beside Exchange 2003; use forms-based authentication with a trusted certificate.", "N-C5")
 
 
 def r_cas_09(c: Checker) -> t.Iterator[Finding]:
     if c.has("legacy_mailbox") and c.has("eas_client") and not c.options["legacy_eas_integrated_auth"]:
-        yield Finding(
+        yield from _found(
             "R-CAS-09", "warning", c.names(lambda h: True, "client_access"),
             "ActiveSync through to Exchange 2003 needs Integrated Windows authentication on its Microsoft-Server-ActiveSync directory (KB937301, event 1036)."
             " Set datapath_legacy_eas_integrated_auth to true when it is on.", "N-C5")
 
 
 def r_um_02(c: Checker) -> t.Iterator[Finding]:
-    hosts = c.names(lambda h: True, "unified_messaging")
-    if not hosts or c.has("ip_gateway") or c.has("ip_pbx"):
+    kinds = ("ip_gateway", "ip_pbx")
+    if any(c.topology.by_kind.get(kind) for kind in kinds):
         return
-    explicit = "ip_gateway" in c.topology.networks or "ip_pbx" in c.topology.networks
-    yield Finding(
+    sites = {network.site for kind in kinds for network in c.topology.networks.get(kind, ())}
+    hosts = c.names(lambda h: not sites & {"", h.site}, "unified_messaging")
+    explicit = not sites and any(kind in c.topology.networks for kind in kinds)
+    yield from _found(
         "R-UM-02", "warning" if explicit else "error", hosts,
         "Unified messaging without an IP gateway or IP PBX: every call is refused. " + (
-            "datapath_peers.ip_gateway is explicitly empty." if explicit else "Give datapath_peers.ip_gateway or hosts in the group ip_gateway."), "N-U1")
+            "datapath_peers.ip_gateway is explicitly empty." if explicit else
+            "Give datapath_peers.ip_gateway for their sites, or hosts in the group ip_gateway."), "N-U1")
 
 
 def _gateways(c: Checker) -> t.Iterator[tuple[str, str, str, str]]:
@@ -321,7 +332,7 @@ def r_um_05(c: Checker) -> t.Iterator[Finding]:
 def r_oab_02(c: Checker) -> t.Iterator[Finding]:
     web = c.options["oab_web_distribution"] is not False
     if not web and c.options["oab_public_folder_distribution"] is False:
-        yield Finding(
+        yield from _found(
             "R-OAB-02", "error", c.names(lambda h: True, "mailbox"),
             "Neither web nor public folder distribution of the offline address book is on, so no Outlook can get one."
             " Set datapath_oab_web_distribution or datapath_oab_public_folder_distribution to true.", "N-R2")
@@ -369,7 +380,7 @@ def mixed_ipsec(c: Checker) -> t.Iterator[Finding]:
 
 def old_outlook(c: Checker) -> t.Iterator[Finding]:
     if c.options["outlook_min_version"] <= 2003 and c.has("mapi_client"):
-        yield Finding(
+        yield from _found(
             "P-RPC-02", "warning", c.names(lambda h: True, "mailbox"),
             "Outlook 2003 and older ship with RPC encryption off: mapi-to-mailbox is not encrypted for them unless the server demands it.",
             "https://technet.microsoft.com/en-us/library/dd439391(v=EXCHG.80).aspx")
@@ -384,10 +395,12 @@ def not_enforced(c: Checker) -> t.Iterator[Finding]:
         "not-enforced-rpc-range", "info", c.names(lambda h: h.rpc_range is not None or bool(h.static_ports)),
         "The firewall follows datapath_rpc_range and datapath_static_ports, but this release does not set them on the host.", "docs/architecture.md")
     default = {"as_documented": "absent", "prefer_encrypted": "requested", "require_encrypted": "required"}[c.options["encryption"]]
-    paths = sorted(path.id for path in c.topology.reference.paths if path.enc_mechanism == "ipsec" and path.id in c.used and path.id not in c.options["waivers"])
+    found = [path for path in c.topology.reference.paths if path.enc_mechanism == "ipsec" and path.id in c.used and path.id not in c.options["waivers"]]
     for mode, severity in (("required", "error"), ("requested", "warning")):
-        hosts = c.names(lambda h, mode=mode: (h.ipsec or default) == mode)  # type: ignore[misc]
-        if hosts and paths:
+        roles = {role for path in found for role in (*path.initiators, *path.responders)}
+        hosts = c.names(lambda h, mode=mode, roles=roles: (h.ipsec or default) == mode and not roles.isdisjoint(h.roles))  # type: ignore[misc]
+        if hosts:
+            paths = sorted(path.id for path in found)
             yield Finding(
                 f"not-enforced-ipsec-{mode}", severity, hosts,
                 f"IPsec is {mode} for {', '.join(paths)}, and this release does not set up IPsec." + (
@@ -395,10 +408,10 @@ def not_enforced(c: Checker) -> t.Iterator[Finding]:
                 "docs/architecture.md")
 
 
-UNWAIVABLE = frozenset(("P-ROLE-01", "P-IN-01", "not-enforced-ipsec-required"))
+UNWAIVABLE = frozenset(("P-ROLE-01", "not-enforced-ipsec-required"))
 RULES: tuple[t.Callable[[Checker], t.Iterator[Finding]], ...] = (
     edge_alone, client_access_on_cluster, r_tr_01, r_tr_03, r_tr_05, r_tr_08, edge_without_hub, site_without_hub, no_directory, edge_names, unknown_ranges, families,
-    r_mb_01, r_mb_07, r_cas_02, boundaries_shape, r_cas_03, r_cas_04, r_cas_05, r_cas_06, r_cas_07, r_cas_08, r_cas_09, r_um_02, r_um_03, r_um_04, r_um_05,
+    r_mb_01, r_mb_07, r_cas_02, same_site_trust, r_cas_03, r_cas_04, r_cas_05, r_cas_06, r_cas_07, r_cas_08, r_cas_09, r_um_02, r_um_03, r_um_04, r_um_05,
     r_oab_02, streaming_backup, encryption, clear_gateways, mixed_ipsec, old_outlook, not_enforced,
 )
 

@@ -32,7 +32,7 @@ class PortRange:
     def parse(cls, text: str) -> PortRange:
         """Read ``25`` or ``1025-60000``; raises PlanError for anything else, reversed and out of range included."""
         low, dash, high = str(text).partition("-")
-        if not (low.isascii() and low.isdigit() and (not dash or (high.isascii() and high.isdigit()))):
+        if not all(end.isascii() and end.isdigit() and len(end) <= 5 for end in ((low, high) if dash else (low,))):
             raise PlanError(f"port {text!r}: expected a number or LOW-HIGH")
         value = cls(int(low), int(high) if dash else int(low))
         if not 1 <= value.low <= value.high <= 65535:

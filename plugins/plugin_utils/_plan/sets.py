@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from ansible_collections.datapath.exchange.plugins.plugin_utils import _networks
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.model import PeerSet, PortRange
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.ports import merge, resolve
-from ansible_collections.datapath.exchange.plugins.plugin_utils._topology import Host, Network, Topology
+from ansible_collections.datapath.exchange.plugins.plugin_utils._topology import GATEWAY_KINDS, Host, Network, Topology
 
-GATEWAY_KINDS = ("ip_gateway", "ip_pbx", "fax_device")
 Wanted = frozenset[tuple[str, bool]]
 """Features that the members of a set must have on (True) or off (False)."""
 
@@ -91,8 +90,10 @@ class PeerSets:
             member for member in self._near(kind, host, relation)
             if self._related(relation, host, member, local_initiates) and _fits(member, wanted, platforms, security)
         )
-        networks = tuple(self._networks(kind, host, relation, security, local_initiates))
-        for ports, group in self._by_ports(kind, hosts, networks, symbolic).items():
+        # Whoever is on a cluster's networks is another of its nodes: where none is meant, nobody on the networks is.
+        alone = relation == "same_cluster" and len(hosts) < 2
+        networks = () if alone else tuple(self._networks(kind, host, relation, security, local_initiates))
+        for ports, group in self._by_ports(kind, hosts, networks, symbolic, near=relation == "same_cluster").items():
             name = self._name(kind, host, relation, wanted, security, ports if symbolic else (), *group)
             if name:
                 yield Selection(name, group[0], ports)
@@ -137,15 +138,16 @@ class PeerSets:
                 yield network
 
     def _by_ports(
-        self, kind: str, hosts: tuple[Host, ...], networks: tuple[Network, ...], symbolic: str,
+        self, kind: str, hosts: tuple[Host, ...], networks: tuple[Network, ...], symbolic: str, *, near: bool,
     ) -> dict[tuple[PortRange, ...], tuple[tuple[Host, ...], tuple[Network, ...]]]:
         if not symbolic:
             return {(): (hosts, networks)} if hosts or networks else {}
         groups: dict[tuple[PortRange, ...], tuple[list[Host], list[Network]]] = {}
         for member in hosts:
             groups.setdefault(merge(resolve(symbolic, member)), ([], []))[0].append(member)
-        if networks:
-            groups.setdefault(merge(resolve(symbolic, Host("", kinds=(kind,)))), ([], []))[1].extend(networks)
+        # A cluster's own network holds its nodes, whose ranges are known; of any other network nothing is.
+        for ports in list(groups) if near and groups else [merge(resolve(symbolic, Host("", kinds=(kind,))))] if networks else []:
+            groups.setdefault(ports, ([], []))[1].extend(networks)
         return {ports: (tuple(members), tuple(nets)) for ports, (members, nets) in groups.items()}
 
     def _name(
@@ -161,9 +163,9 @@ class PeerSets:
             return ""
         whole = hosts == self._candidates(kind) and networks == tuple(self.topology.networks.get(kind, ()))
         base = kind if whole else kind + _suffix(host, relation, wanted, security, ports)
-        name = base
-        if name in self.sets:
-            name = f"{base}_{_digest(repr(content))}"
+        name, salt = base, repr(content)
+        while name in self.sets:
+            name, salt = f"{base}_{_digest(salt)}", f"{salt}+"
         self._names[content] = name
         self.sets[name] = PeerSet(name, made.v4, made.v6, made.everyone)
         self.members[name] = frozenset(member.name for member in hosts)
@@ -206,7 +208,8 @@ def _suffix(host: Host, relation: str, wanted: Wanted, security: str, ports: tup
     words += [f"{security}_mode"] if security else []
     words += ["ports_" + "_".join(str(port).replace("-", "_to_") for port in ports)] if ports else []
     suffix = "_" + "_".join(words or [f"for_{slug(host.site)}"])
-    return suffix if len(suffix) <= 40 else f"{suffix[:33]}_{_digest(suffix)}"
+    # With the longest kind (18) and a digest behind it (7) the name stays within the 60 of PeerSet.
+    return suffix if len(suffix) <= 35 else f"{suffix[:28]}_{_digest(suffix)}"
 
 
 def slug(label: str) -> str:

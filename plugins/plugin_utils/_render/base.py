@@ -76,6 +76,7 @@ class FlowFact:
     direction: ``in`` or ``out``. family: one of FAMILIES. protocol: ``tcp``, ``udp``, ``icmp`` (echo requests), ``esp`` or ``any``.
     ports: of the responder; empty for protocols without ports. addresses: of the peers. paths: as shown, see C(shown_paths).
     protected: only when the packet came out of IPsec. peers: the name of the peer set, for words only.
+    Source of the fields: what a firewall rule can tell of a flow, ``_plan/model.py`` has the rest.
     """
 
     direction: str
@@ -91,7 +92,7 @@ class FlowFact:
         ports = ",".join(str(PortRange(*port)) for port in self.ports)
         preposition = "from" if self.direction == "in" else "to"
         protocol = f"{ports}/{self.protocol}" if ports else self.protocol
-        who = "everyone" if self.addresses is None else self.peers or "nobody" if not self.addresses else self.peers or address_text(self.family, self.addresses)
+        who = "everyone" if self.addresses is None else self.peers or address_text(self.family, self.addresses)
         return f"{self.direction} {self.family} {protocol} {preposition} {who} [{' '.join(self.paths)}]"
 
 

@@ -21,18 +21,8 @@ from ansible_collections.datapath.exchange.plugins.plugin_utils._render import b
 from ansible_collections.datapath.exchange.plugins.plugin_utils._render.base import ReadBackError, RefusedError
 from ansible_collections.datapath.exchange.plugins.plugin_utils._render.nftables_drift import drift
 from ansible_collections.datapath.exchange.plugins.plugin_utils._render.nftables_guards import ESSENTIAL, GUARDS, POLICY, last_guards, last_texts
-from ansible_collections.datapath.exchange.plugins.plugin_utils._render.nftables_reader import (
-    Event,
-    ParsedChain,
-    ParsedSet,
-    ParsedTable,
-    Rule,
-    assemble,
-    events,
-    facts,
-    read_back,
-    read_loaded,
-)
+from ansible_collections.datapath.exchange.plugins.plugin_utils._render.nftables_reader import Event, assemble, events, read_back, read_loaded
+from ansible_collections.datapath.exchange.plugins.plugin_utils._render.nftables_table import ParsedChain, ParsedSet, ParsedTable, Rule, facts
 
 COMMENT_BYTES = 120
 """NFTNL_UDATA_COMMENT_MAXLEN allows 127 bytes: https://git.netfilter.org/nftables/tree/include/rule.h. The rest is room to spare."""
@@ -51,6 +41,7 @@ RENDERER = base.Renderer(
     )),
     {
         "platform:windows": "this release enforces Linux only: set datapath_platform to linux, or leave the host out of the play",
+        "family:none": "give the host an address in datapath_addresses",
         "protection:ipsec_required": "this release does not enforce IPsec, and would let the path pass in clear: set datapath_ipsec to absent on both"
                                      " ends, or name the path in datapath_waivers with a reason",
         "everything:everyone": "any protocol from anybody switches the firewall off: name the networks of the peer kind in datapath_peers instead of any",
@@ -68,6 +59,8 @@ _SET_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 _PATH = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\Z")
 _WORD = re.compile(r"[a-z0-9_]+\Z")
 _RESERVED_SET = "session"
+_RESERVED_PATHS = frozenset(("dhcp", "echo", "invalid", "multicast", "session"))
+"""Comments of rules that are no path, so that counters by path stay true."""
 
 _PRELUDE = "table inet datapath\ndelete table inet datapath\ntable inet datapath {\n"
 _SESSION_SETS = "\n".join(f"\tset session_{_SUFFIX[family]} {{\n\t\ttype {family}_addr . inet_service\n\t}}\n" for family in base.FAMILIES)
@@ -87,6 +80,9 @@ class _Reach(t.NamedTuple):
     everyone: bool
 
 
+_Admitted = t.Sequence[tuple[Flow, _Block]]
+
+
 def render(plan: HostPlan, state: str = "enforced") -> str:
     """The whole text for C(nft -f), replacing the table in one transaction. state: ``enforced`` or ``monitored``.
 
@@ -97,11 +93,12 @@ def render(plan: HostPlan, state: str = "enforced") -> str:
     used = {flow.peers: base.peers_of(plan, flow) for flow in flows}
     reach = {name: _reach(peers, plan.families) for name, peers in used.items()}
     try:
+        admitted = [(flow, _flow_block(flow, reach[flow.peers])) for flow in flows]
         blocks = [_head(plan.scope, plan.encryption), *_set_blocks(used, plan.families), _sessions()]
         for direction in _directions(plan):
-            blocks += _chain_blocks([flow for flow in flows if flow.direction == direction], reach, _frame(direction, state))
+            blocks += _chain_blocks(admitted, direction, state)
         blocks.append(_tail())
-        _prove_structure(plan, state, reach, blocks)
+        _prove_structure(_directions(plan), state, admitted, blocks)
     except RefusedError as refusal:
         raise RENDERER.refuse(plan.host, refusal) from None
     except ReadBackError as error:
@@ -127,11 +124,10 @@ def _set_blocks(used: t.Mapping[str, PeerSet], families: tuple[str, ...]) -> lis
     ]
 
 
-def _chain_blocks(flows: t.Sequence[Flow], reach: t.Mapping[str, _Reach], frame: tuple[_Block, _Block, _Block]) -> list[_Block]:
-    before, between, after = frame
-    management = [_flow_block(flow, reach[flow.peers]) for flow in flows if flow.paths == base.MANAGEMENT]
-    others = [_flow_block(flow, reach[flow.peers]) for flow in flows if flow.paths != base.MANAGEMENT]
-    return [before, *management, between, *others, after]
+def _chain_blocks(admitted: _Admitted, direction: str, state: str) -> list[_Block]:
+    before, between, after = _frame(direction, state)
+    here = [(flow.paths == base.MANAGEMENT, block) for flow, block in admitted if flow.direction == direction]
+    return [before, *(block for first, block in here if first), between, *(block for first, block in here if not first), after]
 
 
 @lru_cache(maxsize=64)
@@ -167,8 +163,8 @@ def _set_block(name: str, family: str, members: tuple[str, ...]) -> _Block:
     found = events(text)
     if found != (ParsedSet(full_name, family, members=planned),):
         read = found[0].members if len(found) == 1 and isinstance(found[0], ParsedSet) else ()
-        gained, lost = (base.address_text(family, base.subtract(*pair)) for pair in ((read, planned), (planned, read)))
-        raise ReadBackError(f"the set {full_name} does not hold what was planned", (gained,), (lost,))
+        gained, lost = ([base.address_text(family, rest)] if rest else [] for rest in (base.subtract(read, planned), base.subtract(planned, read)))
+        raise ReadBackError(f"the set {full_name} does not hold what was planned", gained, lost)
     # The members are proved and would only fill memory: from here on the set is its name.
     return _Block(text, (ParsedSet(full_name, family),))
 
@@ -209,8 +205,10 @@ def _flow_block(flow: Flow, reach: _Reach) -> _Block:
 def _check_flow(flow: Flow) -> None:
     fix = "make the plan again with datapath.exchange.plan"
     for path in flow.paths:
-        if not _PATH.match(path) or len(path) > COMMENT_BYTES - 10:
-            raise RefusedError(repr(path), "this path id", f"ids are lower case letters and digits joined by -, at most {COMMENT_BYTES - 10} bytes")
+        if not _PATH.match(path) or len(path) > COMMENT_BYTES - 10 or path in _RESERVED_PATHS:
+            others = ", ".join(sorted(_RESERVED_PATHS))
+            limits = f"ids are lower case letters and digits joined by -, at most {COMMENT_BYTES - 10} bytes, and not one of {others}"
+            raise RefusedError(repr(path), "this path id", limits)
     if not _SET_NAME.match(flow.peers):
         raise RefusedError(flow.paths[0], f"the peer set {flow.peers!r}", fix)
     ends = [number for port in flow.ports for number in (port.low, port.high)]
@@ -268,22 +266,20 @@ def _prove_frame(direction: str, state: str, *frame: _Block) -> None:
         raise ReadBackError(f"what surrounds the flows of chain {_CHAIN[direction]} is not what it must be: {'; '.join(wrong) or 'the order'}")
 
 
-def _prove_structure(plan: HostPlan, state: str, reach: t.Mapping[str, _Reach], blocks: t.Sequence[_Block]) -> None:
+def _prove_structure(directions: t.Sequence[str], state: str, admitted: _Admitted, blocks: t.Sequence[_Block]) -> None:
     """Prove that the blocks of a host make one table: every set once, every flow in the chain of its direction, in order, between its guards."""
     table = assemble(event for block in blocks for event in block.events)
-    directions = _directions(plan)
     if not table.replaces or list(table.chains) != [_CHAIN[direction] for direction in directions]:
         raise ReadBackError(f"the table has the chains {', '.join(table.chains)}")
-    flows = base.effective_flows(plan)
     for direction in directions:
         chain = table.chains[_CHAIN[direction]]
-        wanted = [(flow.paths == base.MANAGEMENT, _flow_block(flow, reach[flow.peers]).events) for flow in flows if flow.direction == direction]
+        management: list[Event] = []
+        others: list[Event] = []
+        for flow, block in admitted:
+            if flow.direction == direction:
+                (management if flow.paths == base.MANAGEMENT else others).extend(block.events)
         invalid, *last = last_guards(direction, state)
-        planned = [
-            *GUARDS[direction], *(rule for first, rules in wanted if first for rule in rules), invalid,
-            *(rule for first, rules in wanted if not first for rule in rules), *last,
-        ]
-        if list(chain.rules) != planned or chain.policy != POLICY[state]:
+        if list(chain.rules) != [*GUARDS[direction], *management, invalid, *others, *last] or chain.policy != POLICY[state]:
             raise ReadBackError(f"the rules of chain {chain.name} are not those that were planned, in that order")
 
 

@@ -11,7 +11,8 @@ import typing as t
 from collections import Counter
 
 from ansible_collections.datapath.exchange.plugins.plugin_utils._render.base import FlowFact, ReadBackError, address_text, subtract
-from ansible_collections.datapath.exchange.plugins.plugin_utils._render.nftables_reader import ParsedChain, ParsedTable, Rule, read_back, read_loaded
+from ansible_collections.datapath.exchange.plugins.plugin_utils._render.nftables_reader import read_back, read_loaded
+from ansible_collections.datapath.exchange.plugins.plugin_utils._render.nftables_table import ParsedChain, ParsedTable, Rule
 
 
 def drift(desired_text: str, actual_text: str) -> list[str]:
@@ -27,7 +28,12 @@ def drift(desired_text: str, actual_text: str) -> list[str]:
         actual = read_loaded(actual_text if actual_text.endswith("\n") else actual_text + "\n")
     except ReadBackError as error:
         return [f"what is loaded as table inet datapath cannot be read: {error}"]
-    return [*_foreign(actual), *_flows(desired.flows, actual.flows), *_chains(desired, actual)]
+    found = [*_foreign(actual), *_flows(desired.flows, actual.flows), *_chains(desired, actual)]
+    # Where something is missing or added, the order differs anyway.
+    return found or [
+        f"chain {name}: its rules are in another order, so that other rules decide"
+        for name, chain in desired.chains.items() if _order(desired, chain) != _order(actual, actual.chains[name])
+    ]
 
 
 def _foreign(actual: ParsedTable) -> t.Iterator[str]:
@@ -79,8 +85,6 @@ def _chain(desired: ParsedTable, planned: ParsedChain, actual: ParsedTable, load
     wanted, found = Counter(desired.guards(planned)), Counter(actual.guards(loaded))
     yield from (f"chain {planned.name}: missing rule: {rule.text}" for rule in (wanted - found).elements())
     yield from (f"chain {planned.name}: not planned rule: {rule.text}" for rule in (found - wanted).elements())
-    if wanted == found and _order(desired, planned) != _order(actual, loaded):
-        yield f"chain {planned.name}: its rules are in another order, so that other rules decide"
 
 
 def _order(table: ParsedTable, chain: ParsedChain) -> list[Rule | None]:

@@ -26,7 +26,7 @@ from __future__ import annotations
 import typing as t
 from functools import lru_cache
 
-from ansible_collections.datapath.exchange.plugins.plugin_utils._render.nftables_reader import Rule, Value
+from ansible_collections.datapath.exchange.plugins.plugin_utils._render.nftables_table import Rule, Value
 
 POLICY = {"enforced": "drop", "monitored": "accept"}
 """What happens to a packet that no rule decides about, by state."""

@@ -14,12 +14,10 @@ from __future__ import annotations
 import ipaddress
 import re
 import typing as t
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from ansible_collections.datapath.exchange.plugins.plugin_utils._render.base import Addresses, FlowFact, Intervals, ReadBackError
-
-Value = Intervals | str
-"""What a rule compares with: numbers, or a text for ``@set`` and interface names."""
+from ansible_collections.datapath.exchange.plugins.plugin_utils._render.base import Intervals, ReadBackError
+from ansible_collections.datapath.exchange.plugins.plugin_utils._render.nftables_table import HOOKS, ParsedChain, ParsedSet, ParsedTable, Rule, Value
 
 _TOKEN = re.compile(r'"[^"\n]*"|#[^\n]*|[{},;=]|\n|[^\s{},;="#]+|"')
 _NUMBER = re.compile(r"(?:0x[0-9a-f]{1,8}|[0-9]{1,10})\Z")
@@ -49,77 +47,7 @@ _SELECTORS: dict[tuple[str, str], t.Mapping[str, int]] = {
 """Numeric selectors and the names that nft has for their numbers; service names depend on a file of the host and are not read."""
 
 _PRIORITIES = {"filter": 0, "0": 0}
-_DIRECTIONS = {"input": "in", "output": "out"}
 _SETS = {"ipv4_addr": "ipv4", "ipv6_addr": "ipv6"}
-_WITHOUT_PORTS = {"icmp type": ("ipv4", "icmp", ((8, 8),)), "icmpv6 type": ("ipv6", "icmp", ((128, 128),))}
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One rule. matches: selector and value, sorted by selector. limit, log: empty without. verdict: ``accept``, ``drop`` or empty.
-
-    counter: packets and bytes where the text has them; neither that nor the text decides whether two rules are equal.
-    """
-
-    matches: tuple[tuple[str, Value], ...]
-    limit: str
-    log: str
-    verdict: str
-    comment: str
-    counter: tuple[int, int] | None = field(default=None, compare=False)
-    text: str = field(default="", compare=False)
-
-
-@dataclass(frozen=True)
-class ParsedSet:
-    """A named set. concatenated: of addresses and ports (the sets of Ansible's own connections), whose members are in C(pairs)."""
-
-    name: str
-    family: str
-    concatenated: bool = False
-    members: Intervals = ()
-    pairs: frozenset[tuple[int, int]] = frozenset()
-
-
-@dataclass(frozen=True)
-class ParsedChain:
-    """A base chain with its rules in order. policy: what happens to packets that no rule decides about."""
-
-    name: str
-    hook: str
-    policy: str
-    rules: tuple[Rule, ...] = ()
-
-
-@dataclass(frozen=True)
-class ParsedTable:
-    """The table as read. replaces: the text first removes the table that was there. foreign: what a tolerant reader did not know, as text."""
-
-    sets: t.Mapping[str, ParsedSet]
-    chains: t.Mapping[str, ParsedChain]
-    replaces: bool = False
-    foreign: tuple[str, ...] = ()
-
-    @property
-    def flows(self) -> frozenset[FlowFact]:
-        """What the table lets through by flow, with every address; what is not a flow (replies, neighbour discovery...) is in C(guards)."""
-        return frozenset(fact for chain in self.chains.values() for rule in chain.rules for fact in self.facts(chain, rule))
-
-    def facts(self, chain: ParsedChain, rule: Rule) -> tuple[FlowFact, ...]:
-        """What one rule lets through; empty when it is not a flow."""
-        return facts(rule, _DIRECTIONS[chain.hook], lambda name: self.sets[name].members)
-
-    def guards(self, chain: ParsedChain) -> tuple[Rule, ...]:
-        """The rules of a chain that are no flows, in order."""
-        return tuple(rule for rule in chain.rules if not self.facts(chain, rule))
-
-    @property
-    def sessions(self) -> frozenset[tuple[str, str, int]]:
-        """Family, address and port of the connections that are admitted because Ansible came in on them."""
-        make = {"ipv4": ipaddress.IPv4Address, "ipv6": ipaddress.IPv6Address}
-        return frozenset((each.family, str(make[each.family](address)), port) for each in self.sets.values() for address, port in each.pairs)
-
-
 @dataclass(frozen=True)
 class Opened:
     """``table inet datapath {`` (no name) or ``chain NAME {``."""
@@ -232,7 +160,7 @@ class _Reader:
                 break
             depth += {"{": 1, "}": -1}.get(word, 0)
             self.position += 1
-        return Foreign(" ".join(" ".join(self.tokens[start:self.position]).split()))
+        return Foreign(_text(self.tokens[start:self.position]))
 
     def end(self) -> None:
         """A statement ends with its line; a handle may follow, which only C(nft -a) prints."""
@@ -290,7 +218,7 @@ class _Reader:
         self.expect(";", "policy")
         policy = self.take()
         self.expect(";")
-        if hook not in _DIRECTIONS or priority not in _PRIORITIES or policy not in ("accept", "drop"):
+        if hook not in HOOKS or priority not in _PRIORITIES or policy not in ("accept", "drop"):
             raise self.error(f"hook {hook} priority {priority} policy {policy} is not one of ours")
         return Hooked(hook, policy)
 
@@ -392,9 +320,12 @@ class _Reader:
 
     def address(self, family: str, word: str) -> int:
         try:
-            return int(ipaddress.IPv4Address(word) if family == "ipv4" else ipaddress.IPv6Address(word))
+            address = ipaddress.IPv4Address(word) if family == "ipv4" else ipaddress.IPv6Address(word)
         except ValueError:
             raise self.error(f"{word!r} is not an {family} address") from None
+        if "%" in word:
+            raise self.error(f"{word!r} has a scope, which no packet carries")
+        return int(address)
 
     def number(self, word: str, names: t.Mapping[str, int], most: int = 0xFFFFFFFF) -> int:
         if word in names:
@@ -440,9 +371,12 @@ class _Reader:
             if parts.comment:
                 raise self.error(f"{self.peek()!r} follows a comment")
             self.part(parts)
-        text = " ".join(self.tokens[start:self.position])
+        text = _text(self.tokens[start:self.position])
         self.end()
-        return Rule(tuple(sorted(parts.matches.items())), parts.limit, parts.log, parts.verdict, parts.comment, parts.counter, text)
+        sets = frozenset(
+            (str(value[1:]), "ipv4" if key.startswith("ip ") else "ipv6", " . " in key) for key, value in parts.matches.items() if value[:1] == "@"
+        )
+        return Rule(tuple(sorted(parts.matches.items())), parts.limit, parts.log, parts.verdict, parts.comment, parts.counter, text, sets)
 
     def part(self, parts: _RuleParts) -> None:
         word = self.take()
@@ -533,6 +467,12 @@ class _RuleParts:
         self.counter: tuple[int, int] | None = None
 
 
+def _text(tokens: t.Iterable[str]) -> str:
+    """Words as nft itself would space them: a blank follows a comma between braces only."""
+    text = re.sub(r" , (?=[^{]*})", ", ", " ".join(" ".join(tokens).split()))
+    return text.replace(" , ", ",")
+
+
 def _merged(ranges: t.Iterable[tuple[int, int]]) -> Intervals:
     merged: list[tuple[int, int]] = []
     for low, high in sorted(ranges):
@@ -555,6 +495,7 @@ class _Builder:
     def __init__(self, *, tolerant: bool) -> None:
         self.tolerant = tolerant
         self.sets: dict[str, ParsedSet] = {}
+        self.declared: set[tuple[str, str, bool]] = set()
         self.chains: dict[str, ParsedChain] = {}
         self.foreign: list[str] = []
         self.prelude: list[str] = []
@@ -570,6 +511,7 @@ class _Builder:
         elif isinstance(event, ParsedSet):
             self._demand(f"the set {event.name}", allowed=self.depth == 1 and event.name not in self.sets)
             self.sets[event.name] = event
+            self.declared.add((event.name, event.family, event.concatenated))
         elif isinstance(event, Foreign):
             self._unknown(event.text)
         elif isinstance(event, Opened):
@@ -593,21 +535,14 @@ class _Builder:
         self.foreign.append(f"chain {self.chain}: {text}" if self.chain else text)
 
     def _rule(self, rule: Rule) -> None:
-        self._demand(f"the rule {rule.text!r}", allowed=self.depth == 2 and (self.hooked is not None or self.tolerant))
-        if self._names_its_sets(rule):
+        if self.depth != 2 or (self.hooked is None and not self.tolerant):
+            raise ReadBackError(f"the rule {rule.text!r} is in the wrong place")
+        if rule.sets <= self.declared:
             self.rules.append(rule)
         elif self.tolerant:
             self._unknown(rule.text)
         else:
             raise ReadBackError(f"the rule {rule.text!r} names a set that is not there or does not fit")
-
-    def _names_its_sets(self, rule: Rule) -> bool:
-        for selector, value in rule.matches:
-            if value[:1] == "@":
-                named = self.sets.get(str(value[1:]))
-                if not named or named.concatenated != (" . " in selector) or named.family != ("ipv4" if selector.startswith("ip ") else "ipv6"):
-                    return False
-        return True
 
     def _open(self, event: Opened) -> None:
         self._demand("an opening brace", allowed=self.depth == 1 and event.chain not in self.chains if event.chain else self.depth == 0 and not self.tables)
@@ -636,73 +571,4 @@ class _Builder:
         return ParsedTable(self.sets, self.chains, bool(self.prelude), tuple(self.foreign))
 
 
-_PEERS = {"in": {"ip saddr": "ipv4", "ip6 saddr": "ipv6"}, "out": {"ip daddr": "ipv4", "ip6 daddr": "ipv6"}}
-_ONLY = frozenset(("meta nfproto", "meta l4proto", "meta ipsec", "tcp dport", "udp dport", "th dport", "icmp type", "icmpv6 type"))
-
-
-def facts(rule: Rule, direction: str, members: t.Callable[[str], Addresses]) -> tuple[FlowFact, ...]:
-    """What a rule lets through, by family and protocol; empty when it is not a flow: it drops, limits, logs, or matches what flows do not.
-
-    A rule without any match is no flow either: it decides about everything, as a policy does.
-    members: resolves the name of a set.
-    """
-    matches = dict(rule.matches)
-    peers = _PEERS[direction]
-    if rule.verdict != "accept" or rule.limit or rule.log or not matches or not set(matches) <= {*_ONLY, *peers}:
-        return ()
-    protocols = _protocols(matches)
-    who = [key for key in peers if key in matches]
-    if not protocols or len(who) > 1:
-        return ()
-    addresses, name = _addresses(matches, who, members)
-    protected = matches.get("meta ipsec") == ((1, 1),)
-    return tuple(
-        FlowFact(direction, family, protocol, ports, addresses, tuple(rule.comment.split()), protected, name)
-        for family in _families(matches, peers[who[0]] if who else "") for protocol, ports in protocols
-    )
-
-
-def _addresses(matches: t.Mapping[str, Value], who: list[str], members: t.Callable[[str], Addresses]) -> tuple[Addresses, str]:
-    if not who:
-        return None, ""
-    value = matches[who[0]]
-    return (members(value[1:]), value[1:-3]) if isinstance(value, str) else (value, "")
-
-
-def _families(matches: t.Mapping[str, Value], of_address: str) -> tuple[str, ...]:
-    """The families that every match of a rule leaves."""
-    left = {"ipv4", "ipv6"}
-    for family, number in (("ipv4", 2), ("ipv6", 10)):
-        if matches.get("meta nfproto", ((number, number),)) != ((number, number),) or of_address not in ("", family):
-            left.discard(family)
-    for selector, (family, _protocol, _types) in _WITHOUT_PORTS.items():
-        left &= {family} if selector in matches else left
-    return tuple(sorted(left))
-
-
-def _protocols(matches: t.Mapping[str, Value]) -> list[tuple[str, Intervals]]:
-    """Protocol and ports of a rule; empty when they are not those of a flow."""
-    ways = [key for key in ("tcp dport", "udp dport", "th dport", "icmp type", "icmpv6 type") if key in matches]
-    layer: t.Any = matches.get("meta l4proto")
-    if len(ways) > 1 or (layer is not None and ways and ways != ["th dport"]) or matches.get("meta ipsec", ((1, 1),)) != ((1, 1),):
-        return []
-    if not ways and layer is None:
-        return [("any", ())]
-    if ways in (["tcp dport"], ["udp dport"]):
-        return [(ways[0][:3], t.cast("Intervals", matches[ways[0]]))]
-    if ways and ways[0] in _WITHOUT_PORTS:
-        return [("icmp", ())] if matches[ways[0]] == _WITHOUT_PORTS[ways[0]][2] else []
-    return _by_number(layer, t.cast("Intervals", matches.get("th dport", ())))
-
-
-def _by_number(layer: Intervals | None, ports: Intervals) -> list[tuple[str, Intervals]]:
-    """``meta l4proto { tcp, udp } th dport 53`` is how nft merges two rules; ``meta l4proto esp`` has no ports."""
-    named = {6: "tcp", 17: "udp"} if ports else {50: "esp"}
-    numbers = [number for low, high in layer or () for number in range(low, high + 1)]
-    return [(named[number], ports) for number in numbers] if set(numbers) <= set(named) else []
-
-
-__all__ = (
-    "Added", "Closed", "Event", "Foreign", "Hooked", "Opened", "ParsedChain", "ParsedSet", "ParsedTable", "Prelude", "Rule", "assemble", "events", "facts",
-    "read_back", "read_loaded",
-)
+__all__ = ("Added", "Closed", "Event", "Foreign", "Hooked", "Opened", "Prelude", "assemble", "events", "read_back", "read_loaded")

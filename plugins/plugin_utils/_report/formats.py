@@ -49,14 +49,14 @@ def _counts(verdicts: t.Sequence[Verdict]) -> dict[str, str]:
 def _testcase(suite: ET.Element, verdict: Verdict) -> None:
     name = f"{verdict.expected} {verdict.port}/{verdict.protocol} {verdict.address}"
     case = ET.SubElement(suite, "testcase", {
-        "classname": _xml(f"{verdict.source}.{verdict.target}"), "name": name, "time": _seconds(verdict.milliseconds),
+        "classname": _xml(f"{verdict.source}.{verdict.target}"), "name": _xml(name), "time": _seconds(verdict.milliseconds),
     })
     if verdict.outcome == "passed":
         return
     text = f"expected {verdict.expected}, observed {verdict.observed or 'nothing'} ({verdict.reason}): {explain(verdict.reason)}"
     if verdict.outcome in ("failed", "error"):
         tag = "failure" if verdict.outcome == "failed" else "error"
-        ET.SubElement(case, tag, {"message": _xml(text), "type": _xml(verdict.reason)}).text = "\n".join(verdict.paths)
+        ET.SubElement(case, tag, {"message": _xml(text), "type": _xml(verdict.reason)}).text = _xml("\n".join(verdict.paths))
         return
     ET.SubElement(case, "skipped", {"message": _xml(f"{verdict.outcome.replace('_', ' ')}: {explain(verdict.reason)}")})
 

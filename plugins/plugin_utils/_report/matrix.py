@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 import typing as t
 from collections import Counter
@@ -26,12 +27,14 @@ _LEGEND = (
     "~1: skipped, no telling test   -1: not run   .: nothing to try",
 )
 
+_NOT_PRINTABLE = re.compile("[^ -~]")
+
 Key = t.Callable[[Verdict], str]
 
 
 def printable(text: str) -> str:
     """Return the text as ASCII without control characters: names come from the inventory and must not steer a terminal."""
-    return text.encode("unicode_escape").decode("ascii")
+    return _NOT_PRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def cell(verdicts: t.Iterable[Verdict]) -> str:
@@ -122,18 +125,18 @@ def _drawn(verdicts: t.Sequence[Verdict], width: int) -> list[str]:
 
 
 def _observation(verdict: Verdict) -> str:
-    return f"expected {verdict.expected}, observed {verdict.observed} ({verdict.reason})"
+    return printable(f"expected {verdict.expected}, observed {verdict.observed} ({verdict.reason})")
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, width, subsequent_indent="    ", break_on_hyphens=False)
+    return textwrap.wrap(printable(text), width, subsequent_indent="    ", break_on_hyphens=False)
 
 
 def _entries(mark: str, verdicts: t.Sequence[Verdict], width: int) -> list[str]:
     """Return each probe with its paths: on its own line when they fit, else below."""
     listed = verdicts[:LISTED]
     pairs = [f"{printable(verdict.source)} -> {printable(verdict.target)}" for verdict in listed]
-    places = [f"{verdict.address} {verdict.port}/{verdict.protocol}" for verdict in listed]
+    places = [printable(f"{verdict.address} {verdict.port}/{verdict.protocol}") for verdict in listed]
     left, middle = (min(40, max(map(len, texts), default=0)) for texts in (pairs, places))
     lines: list[str] = []
     for verdict, pair, place in zip(listed, pairs, places, strict=True):
@@ -145,7 +148,7 @@ def _entries(mark: str, verdicts: t.Sequence[Verdict], width: int) -> list[str]:
 
 
 def _meanings(verdicts: t.Iterable[Verdict]) -> list[str]:
-    return [f"  {reason}: {explain(reason)}" for reason in sorted({verdict.reason for verdict in verdicts})]
+    return [printable(f"  {reason}: {explain(reason)}") for reason in sorted({verdict.reason for verdict in verdicts})]
 
 
 def _counted(mark: str, verdicts: t.Sequence[Verdict], width: int) -> list[str]:

@@ -1,0 +1,118 @@
+# Copyright: Contributors to the datapath.exchange collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Debian tree that all hosts share: made once, kept as an archive, never written to by a host."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import time
+import typing as t
+from contextlib import contextmanager
+from pathlib import Path
+
+from settings import LabError, Settings
+
+PACKAGES = (
+    "systemd-sysv", "dbus", "kmod", "netbase", "openssh-server", "sudo", "python3", "nftables", "iproute2", "iputils-ping", "netcat-openbsd",
+)
+
+_MASKED = (
+    "apt-daily-upgrade.timer", "apt-daily.timer", "console-getty.service", "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer",
+    "getty@tty1.service", "systemd-binfmt.service", "systemd-networkd.service", "systemd-resolved.service", "systemd-timesyncd.service",
+)
+"""Units that slow the boot down or fight the lab's own addresses. Not logind: ``shutdown -r``, so Ansible's reboot, needs it."""
+
+_UNWANTED = ("doc", "info", "locale", "man")
+
+_SSHD = r"UseDNS no\nUsePAM no\nMaxStartups 100\nPasswordAuthentication no\nAuthorizedKeysFile /etc/ssh/authorized_keys\n"
+
+_CUSTOMIZE = (
+    # A login without a password, but not a locked one: sshd without PAM refuses accounts whose password starts with "!".
+    'chroot "$1" useradd --create-home --shell /bin/bash --password "*" ansible',
+    'printf "ansible ALL=(ALL) NOPASSWD: ALL\\n" > "$1/etc/sudoers.d/ansible"',
+    f'printf "{_SSHD}" > "$1/etc/ssh/sshd_config.d/lab.conf"',
+    'rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/hostname" "$1/etc/resolv.conf"',
+    *(f'ln -sf /dev/null "$1/etc/systemd/system/{unit}"' for unit in _MASKED),
+)
+
+
+def recipe(settings: Settings) -> tuple[str, ...]:
+    """Give the arguments of mmdebstrap; the same recipe always means the same tree."""
+    return (
+        "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}",
+        '--aptopt=Acquire::Languages "none"', '--aptopt=APT::Install-Recommends "false"',
+        *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _UNWANTED),
+        *(f"--customize-hook={hook}" for hook in _CUSTOMIZE),
+        settings.suite, "-", *filter(None, (settings.mirror,)),
+    )
+
+
+def ensure(settings: Settings, say: t.Callable[[str], None]) -> Path:
+    """Return the tree, making it first where needed; safe when several labs ask at once, and after being killed half-way."""
+    digest = hashlib.sha256("\0".join(recipe(settings)).encode()).hexdigest()[:12]
+    archive = settings.cache / f"base-{digest}.tar.zst"
+    tree = settings.cache / f"base-{digest}"
+    with locked(settings.cache / "lock") as lock:
+        if not archive.exists():
+            _build(settings, archive, say, lock)
+        if not tree.exists():
+            _unpack(archive, tree)
+    return tree
+
+
+def _build(settings: Settings, archive: Path, say: t.Callable[[str], None], lock: int) -> None:
+    """Let mmdebstrap write the archive. Its processes share the lock: after ``kill -9`` the next lab waits until they are gone."""
+    say(f"making the base tree of all hosts (Debian {settings.suite}, once; about a minute)")
+    part, log, scratch = (archive.with_suffix(suffix) for suffix in (".part", ".log", ".tmp"))
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(mode=0o711)
+    with part.open("wb") as target, log.open("wb") as errors:
+        make = subprocess.Popen(
+            ["mmdebstrap", *recipe(settings)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
+            env={**os.environ, "TMPDIR": str(scratch)}, pass_fds=[lock],
+        )
+        pack = subprocess.Popen(["zstd", "-q", "-3", "-T0", "-c"], stdin=make.stdout, stdout=target)
+        _watch(make, say)
+        packed = pack.wait()
+    shutil.rmtree(scratch, ignore_errors=True)
+    if make.returncode or packed:
+        raise LabError(f"mmdebstrap failed ({make.returncode}), its log is {log}:\n{_tail(log)}")
+    part.replace(archive)
+
+
+def _watch(process: subprocess.Popen[bytes], say: t.Callable[[str], None]) -> None:
+    started = time.monotonic()
+    while process.returncode is None:
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            say(f"  base tree: {time.monotonic() - started:.0f} s")
+
+
+def _unpack(archive: Path, tree: Path) -> None:
+    part = tree.with_suffix(".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    subprocess.run(["tar", "--zstd", "--xattrs", "--xattrs-include=*", "-C", part, "-xf", archive], check=True)
+    part.replace(tree)
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+
+
+@contextmanager
+def locked(path: Path) -> t.Iterator[int]:
+    """Hold a lock that the kernel drops when its last holder dies; gives the descriptor, for children that shall hold it too."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield handle.fileno()
+
+
+__all__ = ("PACKAGES", "ensure", "locked", "recipe")
