@@ -11,7 +11,7 @@ import tempfile
 import typing as t
 from pathlib import Path
 
-from ansible import constants as C
+from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
@@ -59,7 +59,8 @@ class ActionModule(ActionBase):
 
     def _key(self, options: Values, given: Values) -> str:
         """Name this play and what was asked for: an earlier result of the same key is still the answer."""
-        asked = [self._task.get_play()._uuid, bool(self._task.check_mode), options, given["dest"], given["compare_with"]]
+        play = self._task.get_play()._uuid  # noqa: SLF001 - plays may share a name, and nothing else tells them apart
+        asked = [play, bool(self._task.check_mode), options, given["dest"], given["compare_with"]]
         return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
 
     def _compile(self, options: Values, task_vars: dict[str, t.Any]) -> Plan:
@@ -95,7 +96,7 @@ class ActionModule(ActionBase):
 
     def _keep(self, plan: Plan, given: Values) -> dict[str, t.Any]:
         # Written aside first: an earlier plan in the same place is still needed for the comparison, and check mode leaves it there.
-        aside = Path(tempfile.mkdtemp(prefix="datapath-", dir=C.DEFAULT_LOCAL_TMP))
+        aside = Path(tempfile.mkdtemp(prefix="datapath-", dir=constants.DEFAULT_LOCAL_TMP))
         path = aside / "plan"
         artefact.write(plan, path)
         comparison = {"comparison": _summary.bounded_comparison(compare(given["compare_with"], path))} if given["compare_with"] else {}

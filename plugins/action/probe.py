@@ -41,7 +41,7 @@ class ActionModule(ActionBase):
             return {"changed": False, "planned": len(probes)}
         directory, digest = Path(given["results_dir"]), given["plan"]["digest"]
         results.discard(directory, host)
-        if getattr(self._connection._shell, "_IS_WINDOWS", False):
+        if getattr(self._connection._shell, "SHELL_FAMILY", "") == "powershell":  # noqa: SLF001 - as ActionBase itself does
             results.write(directory, host, digest, results.HostResults(reason="unsupported_platform"))
             return {"changed": False, "skipped": True, "planned": len(probes), "skip_reason": "probes run on hosts with a POSIX shell only"}
         seen = self._execute(probes, given, task_vars)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 from pathlib import Path
 
@@ -59,7 +58,7 @@ class ActionModule(ActionBase):
             path.parent.mkdir(parents=True, exist_ok=True)
             aside = path.with_name(f".{path.name}.new")
             aside.write_text(text, encoding="utf-8")
-            os.replace(aside, path)
+            aside.replace(path)
         yield {"before_header": str(path), "after_header": str(path), "before": before, "after": text}
 
 

@@ -12,7 +12,8 @@ import os
 import stat
 from pathlib import Path
 
-from ansible_collections.datapath.exchange.plugins.module_utils._nft import EnforceError, find_program, replacement, run
+from ansible_collections.datapath.exchange.plugins.module_utils._nft import EnforceError, Nft, replacement
+from ansible_collections.datapath.exchange.plugins.module_utils._programs import Run, find_program
 
 DIRECTORY = Path("/etc/datapath")
 RULES = DIRECTORY / "firewall.nft"
@@ -24,7 +25,7 @@ WANTS = UNITS / "sysinit.target.wants"
 LINK = WANTS / SERVICE
 _BOOTED = Path("/run/systemd/system")
 _HEADER = "# Managed by datapath.exchange: changes made here are lost. Loaded by datapath-firewall.service.\n"
-AS_PLANNED, ABSENT, DIFFERENT, LEFT_OVER = "as planned", "absent", "different", "left over"
+AS_PLANNED, ABSENT, DIFFERENT, LEFT_OVER, PRESENT = "as planned", "absent", "different", "left over", "present"
 
 # Other services come first because some begin with "flush ruleset": Debian's nftables.service does, and it does so again on each restart and reload,
 # hence PartOf and ReloadPropagatedFrom. No ExecStop: stopping a unit must never open a host.
@@ -58,9 +59,9 @@ def rules_text(listing: str) -> str:
     return _HEADER + replacement(listing)
 
 
-def unit_text(nft: str) -> str:
-    """The unit; nft: the program's absolute path."""
-    return _UNIT_TEXT.format(nft=nft, rules=RULES)
+def unit_text(nft: Nft) -> str:
+    """The unit that loads the rules with this nft."""
+    return _UNIT_TEXT.format(nft=nft.path, rules=RULES)
 
 
 def supported() -> bool:
@@ -73,7 +74,7 @@ def booted() -> bool:
     return _BOOTED.is_dir()
 
 
-def status(text: str, nft: str) -> dict[str, str]:
+def status(text: str, nft: Nft) -> dict[str, str]:
     """Each part that survives a reboot: ``as planned``, ``absent``, ``different`` or ``left over``; text: what the file of rules must hold."""
     parts = {str(STAGED): LEFT_OVER} if os.path.lexists(STAGED) else {}
     parts[str(RULES)] = _file_status(RULES, text, 0o600)
@@ -81,7 +82,7 @@ def status(text: str, nft: str) -> dict[str, str]:
         parts[str(UNIT)] = _file_status(UNIT, unit_text(nft), 0o644)
         parts["enabled"] = AS_PLANNED if enabled() else ABSENT
     if supported() and booted():
-        parts["loaded"] = AS_PLANNED if active() else ABSENT
+        parts["loaded"] = AS_PLANNED if active(nft.run) else ABSENT
     return parts
 
 
@@ -90,14 +91,14 @@ def enabled() -> bool:
     return LINK.is_symlink() and LINK.resolve() == UNIT.resolve()
 
 
-def active() -> bool:
+def active(run: Run) -> bool:
     """True when systemd counts the unit as active, which makes it follow a restart of nftables.service."""
-    return _systemctl("is-active", "--quiet", SERVICE) == 0
+    return _systemctl(run, "is-active", "--quiet", SERVICE) == 0
 
 
 def traces() -> dict[str, str]:
     """What of ours is on the disk, for a host that shall have nothing."""
-    return {str(path): DIFFERENT for path in (RULES, STAGED, UNIT, LINK) if os.path.lexists(path)}
+    return {str(path): PRESENT for path in (RULES, STAGED, UNIT, LINK) if os.path.lexists(path)}
 
 
 def stage(text: str) -> None:
@@ -122,7 +123,7 @@ def unstage() -> None:
     _discard_directory(DIRECTORY)
 
 
-def install_unit(nft: str) -> None:
+def install_unit(nft: Nft) -> None:
     """Write, enable and start the unit; raises EnforceError when systemd cannot start it."""
     if not supported():
         return
@@ -133,22 +134,22 @@ def install_unit(nft: str) -> None:
         _discard(LINK)
         LINK.symlink_to(UNIT)
     if booted():
-        _systemctl("daemon-reload")
-        if _systemctl("start", SERVICE):
+        _systemctl(nft.run, "daemon-reload")
+        if _systemctl(nft.run, "start", SERVICE):
             raise EnforceError(f"{SERVICE} does not start, so a reboot would lose the rules: see journalctl -u {SERVICE}")
 
 
-def remove() -> None:
+def remove(run: Run) -> None:
     """Take away all of it: unit, file, and directories that are empty then. The loaded table is not touched."""
     if booted():
-        _systemctl("stop", SERVICE)
+        _systemctl(run, "stop", SERVICE)
     for path in (LINK, UNIT, STAGED, RULES):
         _discard(path)
     for directory in (WANTS, DIRECTORY):
         _discard_directory(directory)
     if booted():
-        _systemctl("daemon-reload")
-        _systemctl("reset-failed", SERVICE)
+        _systemctl(run, "daemon-reload")
+        _systemctl(run, "reset-failed", SERVICE)
 
 
 def write(path: Path, text: str, mode: int) -> None:
@@ -184,9 +185,9 @@ def _file_status(path: Path, text: str, mode: int) -> str:
     return AS_PLANNED if same else DIFFERENT
 
 
-def _systemctl(*arguments: str) -> int:
+def _systemctl(run: Run, *arguments: str) -> int:
     program = find_program("systemctl")
-    return run([program, *arguments]).code if program else 127
+    return run([program, *arguments], "").code if program else 127
 
 
 def _discard(path: Path) -> None:
@@ -201,6 +202,6 @@ def _discard_directory(path: Path) -> None:
 
 
 __all__ = (
-    "ABSENT", "AS_PLANNED", "DIFFERENT", "DIRECTORY", "LEFT_OVER", "LINK", "RULES", "SERVICE", "STAGED", "UNIT", "active", "booted", "commit",
+    "ABSENT", "AS_PLANNED", "DIFFERENT", "DIRECTORY", "LEFT_OVER", "LINK", "PRESENT", "RULES", "SERVICE", "STAGED", "UNIT", "active", "booted", "commit",
     "enabled", "install_unit", "read", "remove", "rules_text", "stage", "staged", "status", "supported", "traces", "unit_text", "unstage", "write",
 )

@@ -16,6 +16,7 @@ import uuid
 
 from ansible_collections.datapath.exchange.plugins.module_utils import _boot, _rollback
 from ansible_collections.datapath.exchange.plugins.module_utils._nft import FAMILY, TABLE, EnforceError, Nft, NftMissingError, replacement
+from ansible_collections.datapath.exchange.plugins.module_utils._programs import Run
 from ansible_collections.datapath.exchange.plugins.module_utils._session import Session
 
 _LOCKED_DIRECTORY = "/run"
@@ -38,9 +39,9 @@ def enforce(nft: Nft, listing: str, seconds: int, *, check: bool) -> dict[str, t
     """
     with contextlib.nullcontext() if check else locked():
         taken_over = _rollback.left_over()
-        restore = None if check or not taken_over else _rollback.take_over()
+        restore = None if check or not taken_over else _rollback.take_over(nft.run)
         live = nft.live()
-        boot = _boot.status(_boot.rules_text(listing), nft.path)
+        boot = _boot.status(_boot.rules_text(listing), nft)
         result = {
             "changed": taken_over or live != listing or set(boot.values()) != {_boot.AS_PLANNED}, "taken_over": taken_over,
             "diff": _diff(live, listing, boot, _boot.AS_PLANNED),
@@ -60,26 +61,26 @@ def confirm(nft: Nft, token: str) -> dict[str, t.Any]:
             raise EnforceError("the table that is loaded is not the one that waits for its confirmation: something else has changed it")
         _rollback.claim(token)
         _boot.commit()
-        _rollback.clear()
-        _boot.install_unit(nft.path)
+        _rollback.clear(nft.run)
+        _boot.install_unit(nft)
         return {"changed": True, "persistent": _boot.supported()}
 
 
-def remove(*, check: bool) -> dict[str, t.Any]:
+def remove(run: Run, *, check: bool) -> dict[str, t.Any]:
     """Take our table, files and unit away, and a change that waits with them. Needs no way back: less of our table never closes anything."""
-    nft = _nft_if_needed()
+    nft = _nft_if_needed(run)
     with contextlib.nullcontext() if check else locked():
         left_over = _rollback.left_over()
         if left_over and not check:
-            _rollback.take_over()
+            _rollback.take_over(run)
         live = nft.live() if nft else ""
         traces = _boot.traces()
         changed = bool(live or traces or left_over)
         if changed and not check:
-            _rollback.clear()
+            _rollback.clear(run)
             if nft and live:
                 nft.apply(replacement(""))
-            _boot.remove()
+            _boot.remove(run)
         return {"changed": changed, "taken_over": left_over, "diff": _diff(live, "", traces, _boot.ABSENT)}
 
 
@@ -111,12 +112,12 @@ def _try(nft: Nft, listing: str, restore: str | None, previous: str, seconds: in
     token = uuid.uuid4().hex
     try:
         _boot.stage(_boot.rules_text(listing))
-        _rollback.arm(token, previous if restore is None else restore, seconds, nft.path)
+        _rollback.arm(token, previous if restore is None else restore, seconds, nft)
         nft.apply(replacement(listing))
     except (EnforceError, OSError):
         if restore is not None:
             nft.apply(restore)
-        _rollback.clear()
+        _rollback.clear(nft.run)
         _boot.unstage()
         raise
     return token
@@ -126,13 +127,13 @@ def _persist(nft: Nft, listing: str) -> None:
     """The table is loaded already: only what a reboot would load is not."""
     _boot.stage(_boot.rules_text(listing))
     _boot.commit()
-    _boot.install_unit(nft.path)
+    _boot.install_unit(nft)
 
 
-def _nft_if_needed() -> Nft | None:
+def _nft_if_needed(run: Run) -> Nft | None:
     """A host without nft and without our files never had our table."""
     try:
-        return Nft.find()
+        return Nft.find(run)
     except NftMissingError:
         if _boot.traces():
             raise

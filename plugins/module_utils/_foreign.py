@@ -12,7 +12,8 @@ import typing as t
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ansible_collections.datapath.exchange.plugins.module_utils._nft import FAMILY, TABLE, find_program, run
+from ansible_collections.datapath.exchange.plugins.module_utils._nft import FAMILY, TABLE, Nft
+from ansible_collections.datapath.exchange.plugins.module_utils._programs import Run, find_program
 
 _HOOKS = ("input", "output")
 _LEGACY = (("ip", "/proc/net/ip_tables_names", "iptables-legacy"), ("ip6", "/proc/net/ip6_tables_names", "ip6tables-legacy"))
@@ -76,10 +77,10 @@ def ufw_enabled(configuration: str) -> bool:
     return re.search(r"^\s*ENABLED=[\"']?yes\b", configuration, re.MULTILINE | re.IGNORECASE) is not None
 
 
-def find(ruleset: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[Foreign, ...]:
-    """Every foreign firewall of this host; ruleset: the items of ``nft -j list ruleset``."""
-    legacy = [item for family, names, program in _LEGACY for item in _legacy(family, names, program)]
-    return nftables(ruleset) + tuple(legacy) + _services()
+def find(nft: Nft) -> tuple[Foreign, ...]:
+    """Every foreign firewall of this host."""
+    legacy = [item for family, names, program in _LEGACY for item in _legacy(nft.run, family, names, program)]
+    return nftables(nft.ruleset()) + tuple(legacy) + _services(nft.run)
 
 
 def _chain(value: t.Mapping[str, t.Any], chain: str) -> Rule:
@@ -125,26 +126,26 @@ def _verdicts(expression: t.Any) -> t.Iterator[str]:
                 yield from _verdicts(value)
 
 
-def _legacy(family: str, names: str, program: str) -> tuple[Foreign, ...]:
+def _legacy(run: Run, family: str, names: str, program: str) -> tuple[Foreign, ...]:
     """Only a table that is loaded is asked for: the program would load it."""
     if "filter" not in _read(names).split():
         return ()
     path = find_program(program)
     if not path:
         return (Foreign("iptables", f"{family} filter", "", f"the table is loaded, and without {program} its rules cannot be read"),)
-    return iptables(family, run([path, "-S"]).out)
+    return iptables(family, run([path, "-S"], "").out)
 
 
-def _services() -> tuple[Foreign, ...]:
-    active = [name for name in ("firewalld", "ufw") if _active(name)]
+def _services(run: Run) -> tuple[Foreign, ...]:
+    active = [name for name in ("firewalld", "ufw") if _active(run, name)]
     if "ufw" in active and not ufw_enabled(_read("/etc/ufw/ufw.conf")):
         active.remove("ufw")
     return tuple(Foreign(name, f"{name}.service", "", "the service is active") for name in active)
 
 
-def _active(service: str) -> bool:
+def _active(run: Run, service: str) -> bool:
     systemctl = find_program("systemctl")
-    return bool(systemctl) and run([str(systemctl), "is-active", "--quiet", f"{service}.service"]).code == 0
+    return bool(systemctl) and run([str(systemctl), "is-active", "--quiet", f"{service}.service"], "").code == 0
 
 
 def _read(path: str) -> str:

@@ -12,19 +12,17 @@ import errno
 import json
 import os
 import re
-import shutil
-import subprocess
 import threading
 import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
+from ansible_collections.datapath.exchange.plugins.module_utils._programs import Finished, Run, find_program
+
 FAMILY = "inet"
 TABLE = "datapath"
 #: 0.9.3 is what the oldest supported enterprise Linux ships; before it, ``-t`` and parts of the JSON listing are missing.
 MINIMUM = (0, 9, 3)
-#: Ansible's non-login shells often lack the sbin directories.
-SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CLONE_NEWNET = 0x40000000
 _CAP_NET_ADMIN = 12
 _UNSHARE_FAILED = {
@@ -41,27 +39,6 @@ class EnforceError(Exception):
 
 class NftMissingError(EnforceError):
     """The program nft is not installed."""
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A program that ended: exit status, output, error output."""
-
-    code: int
-    out: str
-    err: str
-
-
-def run(argv: t.Sequence[str], text: str = "") -> Finished:
-    """Run a program by its argument list, never through a shell, in the C locale; ``text`` is its standard input."""
-    environment = dict(os.environ, LC_ALL="C", LANGUAGE="C", PATH=SEARCH_PATH)
-    done = subprocess.run(list(argv), input=text.encode(), capture_output=True, env=environment, check=False)
-    return Finished(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace").strip())
-
-
-def find_program(name: str) -> str | None:
-    """The absolute path of a program, or None."""
-    return shutil.which(name, path=SEARCH_PATH)
 
 
 def replacement(listing: str) -> str:
@@ -101,17 +78,18 @@ class Nft:
 
     path: str
     version: tuple[int, int, int]
+    run: Run
 
     @classmethod
-    def find(cls) -> Nft:
+    def find(cls, run: Run) -> Nft:
         """The installed nft, after checking its version and our privileges."""
         path = find_program("nft")
         if not path:
             raise NftMissingError("nft is not installed: install the package nftables on this host")
         require_privilege(Path("/proc/self/status").read_text(encoding="ascii", errors="replace"), os.geteuid())
-        version = parse_version(run([path, "--version"]).out)
+        version = parse_version(run([path, "--version"], "").out)
         require_version(version)
-        return cls(path, version)
+        return cls(path, version, run)
 
     def live(self) -> str:
         """The canonical listing of our table as the kernel has it now; empty when there is none."""
@@ -127,7 +105,7 @@ class Nft:
 
     def apply(self, text: str) -> None:
         """Load ``text`` as one transaction: all of it, or nothing."""
-        done = run([self.path, "-f", "-"], text)
+        done = self.run([self.path, "-f", "-"], text)
         if done.code:
             raise EnforceError(f"nft refused the rules, and nothing of them was loaded: {_excerpt(done.err)}")
 
@@ -159,7 +137,7 @@ class Nft:
         return list(json.loads(self._checked("-j", *arguments).out or '{"nftables": []}')["nftables"])
 
     def _checked(self, *arguments: str) -> Finished:
-        done = run([self.path, *arguments])
+        done = self.run([self.path, *arguments], "")
         if done.code:
             raise EnforceError(f"nft {' '.join(arguments)} failed (does this kernel have nf_tables, and nft JSON support?): {_excerpt(done.err)}")
         return done
@@ -209,6 +187,6 @@ def _excerpt(text: str, lines: int = 6) -> str:
 
 
 __all__ = (
-    "FAMILY", "MINIMUM", "TABLE", "EnforceError", "Finished", "Nft", "NftMissingError", "find_program", "in_new_network", "parse_version", "replacement",
-    "require_privilege", "require_version", "run",
+    "FAMILY", "MINIMUM", "TABLE", "EnforceError", "Nft", "NftMissingError", "in_new_network", "parse_version", "replacement", "require_privilege",
+    "require_version",
 )

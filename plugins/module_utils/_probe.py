@@ -107,7 +107,7 @@ class Icmp(t.NamedTuple):
     offender: str
 
 
-def read_icmp(ancillary: t.Iterable[t.Tuple[int, int, bytes]]) -> t.Optional[Icmp]:
+def read_icmp(ancillary: t.Iterable[tuple[int, int, bytes]]) -> Icmp | None:
     """Return the destination-unreachable message among the ancillary data of an error queue (``struct sock_extended_err``), or None."""
     for level, kind, data in ancillary:
         if (level, kind) not in _RECEIVE_ERRORS.values() or len(data) < 24:
@@ -119,7 +119,7 @@ def read_icmp(ancillary: t.Iterable[t.Tuple[int, int, bytes]]) -> t.Optional[Icm
     return None
 
 
-def explain_icmp(icmp: Icmp, probe: Probe) -> t.Tuple[str, str]:
+def explain_icmp(icmp: Icmp, probe: Probe) -> tuple[str, str]:
     """Return (verdict, reason) for an ICMP error.
 
     A closed TCP port answers with a reset (RFC 9293, 3.5.2); ICMP in its place is a firewall's. Port unreachable speaks for a closed UDP port
@@ -136,7 +136,7 @@ def explain_icmp(icmp: Icmp, probe: Probe) -> t.Tuple[str, str]:
     return UNKNOWN, "host_unreachable"
 
 
-def explain(code: int, probe: Probe, icmp: t.Optional[Icmp] = None, arrived: bool = False) -> t.Tuple[str, str]:
+def explain(code: int, probe: Probe, icmp: Icmp | None = None, *, arrived: bool = False) -> tuple[str, str]:
     """Return (verdict, reason) for an errno. icmp: the message behind it, when known; arrived: it came from the network, not from the call."""
     if icmp:
         return explain_icmp(icmp, probe)
@@ -149,7 +149,7 @@ def explain(code: int, probe: Probe, icmp: t.Optional[Icmp] = None, arrived: boo
     return _BY_ERRNO.get(code, (UNKNOWN, f"local_{errno.errorcode.get(code, str(code)).lower()}"))
 
 
-async def _ready(sock: socket.socket, writing: bool, timeout: float) -> bool:
+async def _ready(sock: socket.socket, timeout: float, *, writing: bool = False) -> bool:
     """Wait until the socket can be read (or written) or has an error; False when ``timeout`` seconds pass first."""
     loop = asyncio.get_running_loop()
     watch, unwatch = (loop.add_writer, loop.remove_writer) if writing else (loop.add_reader, loop.remove_reader)
@@ -172,19 +172,19 @@ def _socket(probe: Probe) -> socket.socket:
     return sock
 
 
-def _why(sock: socket.socket, code: int, probe: Probe, arrived: bool) -> Finding:
+def _why(sock: socket.socket, code: int, probe: Probe, *, arrived: bool) -> Finding:
     icmp = None
     if _LINUX:
         with contextlib.suppress(OSError):  # an empty queue: the error is the system's own, or a reset
             icmp = read_icmp(sock.recvmsg(1, 512, _ERROR_QUEUE)[1])
-    return Finding(*explain(code, probe, icmp, arrived))
+    return Finding(*explain(code, probe, icmp, arrived=arrived))
 
 
-async def _receive(sock: socket.socket, complete: t.Callable[[bytes], bool], timeout: float) -> t.Optional[bytes]:
+async def _receive(sock: socket.socket, complete: t.Callable[[bytes], bool], timeout: float) -> bytes | None:
     """Read until ``complete`` or the end of the stream; None when ``timeout`` seconds pass first. A reset ends the stream."""
     data, deadline = b"", time.monotonic() + timeout
     while not complete(data) and len(data) < 65536:
-        if not await _ready(sock, False, max(0.0, deadline - time.monotonic())):
+        if not await _ready(sock, max(0.0, deadline - time.monotonic())):
             return None
         try:
             chunk = sock.recv(4096)
@@ -204,13 +204,13 @@ def _say(sock: socket.socket, data: bytes) -> None:
         sock.send(data)
 
 
-async def _tls(sock: socket.socket, timeout: float) -> t.Tuple[str, str]:
+async def _tls(sock: socket.socket, timeout: float) -> tuple[str, str]:
     _say(sock, wire.client_hello(os.urandom(32)))
     data = await _receive(sock, lambda seen: len(seen) >= 6, timeout)
     return ("not_offered", "no_tls_answer") if data is None else wire.read_tls(data)
 
 
-async def _starttls_smtp(sock: socket.socket, timeout: float) -> t.Tuple[str, str]:
+async def _starttls_smtp(sock: socket.socket, timeout: float) -> tuple[str, str]:
     greeting = await _receive(sock, wire.smtp_reply_complete, timeout)
     if greeting is None:
         return "", "smtp_no_greeting"
@@ -227,11 +227,11 @@ async def _tcp_try(probe: Probe, limits: Limits) -> Finding:
         code = sock.connect_ex((probe.address, probe.port))
         arrived = code == errno.EINPROGRESS
         if arrived:
-            if not await _ready(sock, True, limits.timeout):
+            if not await _ready(sock, limits.timeout, writing=True):
                 return Finding(*_SILENT)
             code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
-            return _why(sock, code, probe, arrived)
+            return _why(sock, code, probe, arrived=arrived)
         if not probe.tls:
             return Finding(OPEN, "connected")
         ask = _tls if probe.tls == "tls" else _starttls_smtp
@@ -249,13 +249,13 @@ async def _tcp(probe: Probe, limits: Limits) -> Finding:
 
 async def _udp_answer(sock: socket.socket, probe: Probe, timeout: float) -> Finding:
     deadline = time.monotonic() + timeout
-    while await _ready(sock, False, max(0.0, deadline - time.monotonic())):
+    while await _ready(sock, max(0.0, deadline - time.monotonic())):
         try:
             sock.recv(1)
         except BlockingIOError:
             continue  # woken for a datagram that the system then threw away
         except OSError as error:
-            return _why(sock, error.errno or 0, probe, True)
+            return _why(sock, error.errno or 0, probe, arrived=True)
         return Finding(OPEN, "answered")
     return Finding(*_SILENT)
 
@@ -269,7 +269,7 @@ async def _udp(probe: Probe, limits: Limits) -> Finding:
             try:
                 sock.send(question)
             except OSError as error:
-                return _why(sock, error.errno or 0, probe, False)
+                return _why(sock, error.errno or 0, probe, arrived=False)
             finding = await _udp_answer(sock, probe, max(limits.timeout, ICMP_TOKEN_SECONDS))
             if finding[:2] != _SILENT:
                 return finding
@@ -291,7 +291,7 @@ class _Run:
     def __init__(self, probes: t.Sequence[Probe], limits: Limits) -> None:
         self.probes = probes
         self.limits = limits
-        self.seen: t.Dict[int, t.Tuple[Finding, int]] = {}
+        self.seen: dict[int, tuple[Finding, int]] = {}
         self.gate = asyncio.Semaphore(limits.concurrency)
 
     async def one(self, position: int) -> None:
@@ -312,7 +312,7 @@ class _Run:
                 await self.one(position)
 
     async def all(self) -> None:
-        by_address: t.Dict[str, t.List[int]] = {}
+        by_address: dict[str, list[int]] = {}
         for position, probe in enumerate(self.probes):
             by_address.setdefault(probe.target, []).append(position)
         tasks = [asyncio.ensure_future(self.address(positions)) for positions in by_address.values()]
@@ -323,7 +323,7 @@ class _Run:
         for task in done:
             task.result()
 
-    def results(self) -> t.List[t.Dict[str, t.Any]]:
+    def results(self) -> list[dict[str, t.Any]]:
         answering = {
             self.probes[position].target
             for position, (finding, took) in self.seen.items()
@@ -337,14 +337,14 @@ class _Run:
         return rows
 
 
-async def _run(probes: t.Sequence[Probe], limits: Limits) -> t.List[t.Dict[str, t.Any]]:
+async def _run(probes: t.Sequence[Probe], limits: Limits) -> list[dict[str, t.Any]]:
     run = _Run(probes, limits)
     if probes:
         await run.all()
     return run.results()
 
 
-def run(probes: t.Sequence[Probe], limits: Limits = Limits()) -> t.List[t.Dict[str, t.Any]]:
+def run(probes: t.Sequence[Probe], limits: Limits = Limits()) -> list[dict[str, t.Any]]:
     """Try all probes and return one plain result each, in their order: ``id``, ``verdict``, ``reason``, ``ms``, ``encryption``.
 
     Raises nothing for what a network or a full system can do: that is a verdict. What is left at ``total_timeout`` is unknown, ``out_of_time``.

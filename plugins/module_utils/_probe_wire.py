@@ -46,7 +46,7 @@ def client_hello(random: bytes) -> bytes:
     return b"\x16\x03\x01" + _vector(2, b"\x01" + _vector(3, hello))
 
 
-def read_tls(data: bytes) -> t.Tuple[str, str]:
+def read_tls(data: bytes) -> tuple[str, str]:
     """Return (encryption, reason) for the first bytes that answered a ClientHello.
 
     An alert counts as offered: who sends one speaks TLS and nothing else, it only refused this hello (TLS 1.3 alone, for example).
@@ -64,7 +64,7 @@ def smtp_reply_complete(data: bytes) -> bool:
     return last[:3].isdigit() and last[3:4] in (b" ", b"\r", b"")
 
 
-def read_ehlo(data: bytes) -> t.Tuple[str, str]:
+def read_ehlo(data: bytes) -> tuple[str, str]:
     """Return (encryption, reason) for the reply to EHLO; STARTTLS is a keyword of its own line (RFC 3207)."""
     lines = data.splitlines()
     if not lines or not lines[-1].startswith(b"250"):
@@ -138,7 +138,7 @@ def sip_question(local: str, local_port: int, remote: str, remote_port: int) -> 
     return "\r\n".join((*lines, "", "")).encode("ascii")
 
 
-def udp_question(port: int, local: t.Tuple[str, int], remote: str) -> bytes:
+def udp_question(port: int, local: tuple[str, int], remote: str) -> bytes:
     """Return the datagram that the usual service of ``port`` must answer; empty where there is none (a listener may then stay silent)."""
     if port == 5060:
         return sip_question(local[0], local[1], remote, port)

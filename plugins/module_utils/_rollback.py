@@ -15,12 +15,12 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 from ansible_collections.datapath.exchange.plugins.module_utils import _boot
-from ansible_collections.datapath.exchange.plugins.module_utils._nft import EnforceError, find_program, run
+from ansible_collections.datapath.exchange.plugins.module_utils._nft import EnforceError, Nft
+from ansible_collections.datapath.exchange.plugins.module_utils._programs import Run, find_program
 
 DIRECTORY = Path("/run/datapath-firewall")
 PENDING = DIRECTORY / "pending"
@@ -59,8 +59,8 @@ def left_over() -> bool:
     return any(path.is_dir() for path in (PENDING, _CLAIMED, _EXPIRED))
 
 
-def arm(name: str, restore: str, seconds: int, nft: str) -> None:
-    """Start the timer: in ``seconds`` it loads ``restore`` with the program ``nft``, unless the change ``name`` is confirmed or taken over."""
+def arm(name: str, restore: str, seconds: int, nft: Nft) -> None:
+    """Start the timer: in ``seconds`` it loads ``restore``, unless the change ``name`` is confirmed or taken over."""
     DIRECTORY.mkdir(mode=0o700, parents=True, exist_ok=True)
     _boot.write(SCRIPT, _SCRIPT_TEXT, 0o600)
     shutil.rmtree(_NEXT, ignore_errors=True)
@@ -73,7 +73,7 @@ def arm(name: str, restore: str, seconds: int, nft: str) -> None:
     if _boot.booted():
         _arm_systemd(name, seconds, nft)
     else:
-        _arm_process(name, seconds, nft)
+        _arm_process("/bin/sh", str(SCRIPT), str(seconds), name, nft.path)
 
 
 def claim(name: str) -> None:
@@ -85,13 +85,13 @@ def claim(name: str) -> None:
         raise EnforceError("the change no longer waits: the time to confirm it is over and the previous rules are back")
 
 
-def take_over() -> str | None:
+def take_over(run: Run) -> str | None:
     """Take an unconfirmed change of an earlier run away from its timer; returns what its timer would have loaded, None when that has just been done."""
     deadline = time.monotonic() + _SETTLE_SECONDS
     while _EXPIRED.is_dir() and time.monotonic() < deadline:
         time.sleep(0.1)
     _claim()
-    disarm()
+    disarm(run)
     for path in (_CLAIMED, _EXPIRED):
         restore = _boot.read(path / "rollback.nft")
         if restore:
@@ -99,18 +99,18 @@ def take_over() -> str | None:
     return None
 
 
-def clear() -> None:
+def clear(run: Run) -> None:
     """Stop the timer and forget the change."""
-    disarm()
+    disarm(run)
     shutil.rmtree(DIRECTORY, ignore_errors=True)
 
 
-def disarm() -> None:
+def disarm(run: Run) -> None:
     """Stop the timer, of either kind. A timer that fires all the same finds no change with its token and does nothing."""
     systemctl = find_program("systemctl")
     if _boot.booted() and systemctl:
-        run([systemctl, "stop", f"{UNIT}.timer"])
-        run([systemctl, "reset-failed", f"{UNIT}.timer", f"{UNIT}.service"])
+        run([systemctl, "stop", f"{UNIT}.timer"], "")
+        run([systemctl, "reset-failed", f"{UNIT}.timer", f"{UNIT}.service"], "")
     process = _boot.read(_PROCESS).strip()
     if process.isdigit() and _is_ours(int(process)):
         os.killpg(int(process), signal.SIGTERM)
@@ -127,25 +127,33 @@ def _claim() -> bool:
     return True
 
 
-def _arm_systemd(name: str, seconds: int, nft: str) -> None:
+def _arm_systemd(name: str, seconds: int, nft: Nft) -> None:
     program = find_program("systemd-run")
     if not program:
         raise EnforceError("systemd runs this host, but systemd-run is not installed: the timer that restores the previous rules cannot be set")
-    done = run([
+    done = nft.run([
         program, "--quiet", "--collect", f"--unit={UNIT}", "--description=Restores the previous firewall unless datapath.exchange confirms the change",
-        f"--on-active={seconds}s", "--timer-property=AccuracySec=100ms", "--", "/bin/sh", str(SCRIPT), "0", name, nft,
-    ])
+        f"--on-active={seconds}s", "--timer-property=AccuracySec=100ms", "--", "/bin/sh", str(SCRIPT), "0", name, nft.path,
+    ], "")
     if done.code:
         raise EnforceError(f"the timer that restores the previous rules cannot be set, so nothing was changed: systemd-run: {done.err[:300]}")
 
 
-def _arm_process(name: str, seconds: int, nft: str) -> None:
+def _arm_process(*argv: str) -> None:
     """A session of its own and no inherited file: neither the end of Ansible nor of its connection ends it."""
-    process = subprocess.Popen(  # pylint: disable=consider-using-with # it outlives us on purpose
-        ["/bin/sh", str(SCRIPT), str(seconds), name, nft], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        cwd="/", start_new_session=True,
-    )
-    _boot.write(_PROCESS, f"{process.pid}\n", 0o600)
+    process = os.fork()
+    if not process:
+        try:
+            os.setsid()
+            os.chdir("/")
+            nothing = os.open(os.devnull, os.O_RDWR)
+            for standard in (0, 1, 2):
+                os.dup2(nothing, standard)
+            os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+            os.execv(argv[0], argv)  # noqa: S606 - no shell is what is wanted
+        finally:
+            os._exit(127)
+    _boot.write(_PROCESS, f"{process}\n", 0o600)
 
 
 def _is_ours(process: int) -> bool:

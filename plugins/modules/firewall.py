@@ -202,6 +202,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.datapath.exchange.plugins.module_utils import _boot, _firewall, _foreign, _rollback, _session
 from ansible_collections.datapath.exchange.plugins.module_utils._nft import EnforceError, Nft
+from ansible_collections.datapath.exchange.plugins.module_utils._programs import runner
 
 
 def argument_spec() -> dict[str, t.Any]:
@@ -219,7 +220,7 @@ def argument_spec() -> dict[str, t.Any]:
 
 def judge_foreign(module: AnsibleModule, nft: Nft) -> list[dict[str, str]]:
     """Name the foreign firewalls; raises EnforceError when they are to stop the run."""
-    found = _foreign.find(nft.ruleset())
+    found = _foreign.find(nft)
     if found and module.params["foreign_firewall"] == "fail":
         raise EnforceError(
             f"other firewalls of this host can drop what the plan allows: {', '.join(map(str, found))}. "
@@ -235,7 +236,7 @@ def apply(module: AnsibleModule) -> dict[str, t.Any]:
         raise EnforceError("there are no rules to apply: run this as a task, so that the action plugin datapath.exchange.firewall renders them from the plan")
     if not 10 <= module.params["rollback_timeout"] <= 3600:
         raise EnforceError(f"rollback_timeout is {module.params['rollback_timeout']}: seconds from 10 to 3600 are expected")
-    nft = Nft.find()
+    nft = Nft.find(runner(module))
     sessions = _session.current()
     listing = _firewall.desired(nft, module.params["ruleset"], sessions)
     foreign = judge_foreign(module, nft)
@@ -248,8 +249,8 @@ def apply(module: AnsibleModule) -> dict[str, t.Any]:
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
     if module.params["phase"] == "confirm":
-        return _firewall.confirm(Nft.find(), module.params["token"])
-    return _firewall.remove(check=module.check_mode) if module.params["state"] == "absent" else apply(module)
+        return _firewall.confirm(Nft.find(runner(module)), module.params["token"])
+    return _firewall.remove(runner(module), check=module.check_mode) if module.params["state"] == "absent" else apply(module)
 
 
 def main() -> None:

@@ -172,6 +172,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.datapath.exchange.plugins.module_utils import _boot, _counters, _firewall, _foreign, _rollback
 from ansible_collections.datapath.exchange.plugins.module_utils._nft import EnforceError, Nft
+from ansible_collections.datapath.exchange.plugins.module_utils._programs import runner
 from ansible_collections.datapath.exchange.plugins.module_utils._session import Session
 
 
@@ -193,8 +194,7 @@ def drift(nft: Nft, ruleset: str | None, sessions: list[Session]) -> dict[str, t
     return {"drift": live != planned, "drift_diff": "".join(lines), "listing": live}
 
 
-def read(ruleset: str | None) -> dict[str, t.Any]:
-    nft = Nft.find()
+def read(nft: Nft, ruleset: str | None) -> dict[str, t.Any]:
     table = nft.table()
     sessions = [Session(address, port) for address, port in _counters.sessions(table)]
     loaded = _counters.state(table)
@@ -202,7 +202,7 @@ def read(ruleset: str | None) -> dict[str, t.Any]:
         "state": "pending" if _rollback.left_over() else loaded, "loaded": loaded, "counters": _counters.by_path(table),
         "guards": _counters.by_guard(table), "dropped": _counters.dropped(table),
         "session": [{"address": session.address, "port": session.port} for session in sessions],
-        "foreign_firewalls": [foreign.to_plain() for foreign in _foreign.find(nft.ruleset())], "unit_enabled": _boot.enabled(),
+        "foreign_firewalls": [foreign.to_plain() for foreign in _foreign.find(nft)], "unit_enabled": _boot.enabled(),
         **drift(nft, ruleset, sessions),
     }
 
@@ -210,7 +210,7 @@ def read(ruleset: str | None) -> dict[str, t.Any]:
 def main() -> None:
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     try:
-        result = read(module.params["ruleset"])
+        result = read(Nft.find(runner(module)), module.params["ruleset"])
     except (EnforceError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **result)

@@ -240,7 +240,7 @@ def read_probes(given: list[dict[str, t.Any]]) -> list[Probe]:
         try:
             probes.append(Probe(**plain))
         except ValueError as error:
-            wrong.append("{0}: {1}".format(plain["id"], error))
+            wrong.append(f"{plain['id']}: {error}")
     if len({plain["id"] for plain in given}) != len(given):
         wrong.append("ids must be unique")
     if wrong:
@@ -252,7 +252,7 @@ def read_limits(params: dict[str, t.Any]) -> Limits:
     """Return the limits; raises ValueError for what could never end or never start."""
     for name, low, high in (("timeout", 0.1, 60), ("retries", 0, 10), ("concurrency", 1, 1024), ("total_timeout", 1, 86400)):
         if not low <= params[name] <= high:
-            raise ValueError("{0}: {1} is not {2} to {3}".format(name, params[name], low, high))
+            raise ValueError(f"{name}: {params[name]} is not {low} to {high}")
     return Limits(params["timeout"], params["retries"], params["concurrency"], params["total_timeout"])
 
 

@@ -111,7 +111,8 @@ answers:
     reason:
       description: Why, naming the peer sets that may use the port.
       type: str
-  sample: [{from: hub1, to: mbx1, port: 135/tcp, allowed: true, paths: [hub-to-mailbox-mapi], protection: rpc, reason: inbound flows of mbx1 admit hub_transport}]
+  sample:
+    - {from: hub1, to: mbx1, port: 135/tcp, allowed: true, paths: [hub-to-mailbox-mapi], protection: rpc, reason: inbound flows of mbx1 admit hub_transport}
 answer_lines:
   description: The same for a reader.
   returned: when all questions can be answered

@@ -17,19 +17,21 @@ Variables = dict[str, t.Any]
 
 def runtime_names(hostvars: t.Any, host: str) -> frozenset[str]:
     """Names that set_fact, register, include_vars or facts (also cached ones) have set for a host."""
-    manager = hostvars._variable_manager
+    # Where the layers are kept apart is private to Ansible; what it hands out is their sum. Tests hold this on each version.
+    manager = hostvars._variable_manager  # noqa: SLF001
+    layers = (manager._nonpersistent_fact_cache, manager._vars_cache)  # noqa: SLF001
     try:
-        facts = manager._fact_cache.get(host) or {}
+        facts = manager._fact_cache.get(host) or {}  # noqa: SLF001
     except KeyError:
         facts = {}
-    return frozenset((*manager._nonpersistent_fact_cache.get(host, ()), *manager._vars_cache.get(host, ()), *facts))
+    return frozenset((*facts, *(name for layer in layers for name in layer.get(host, ()))))
 
 
 def inventory_only(hostvars: t.Any) -> t.Any:
     """Return a view of C(hostvars) whose C(raw_get) and item access show inventory and extra variables only."""
     seen: type[t.Any] = type(hostvars)
 
-    class InventoryVars(seen):  # type: ignore[misc,valid-type]
+    class InventoryVars(seen):
         def raw_get(self, host_name: str) -> t.Any:
             data = super().raw_get(host_name)
             if not isinstance(data, dict):

@@ -16,7 +16,11 @@ from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.compile im
 from ansible_collections.datapath.exchange.plugins.plugin_utils._reference import loader
 from ansible_collections.datapath.exchange.plugins.plugin_utils._reference.model import Reference
 from ansible_collections.datapath.exchange.plugins.plugin_utils._topology import (
-    APPLY_VARIABLES, HOST_VARIABLES, ORGANISATION_DEFAULTS, InputErrors, Inventory,
+    APPLY_VARIABLES,
+    HOST_VARIABLES,
+    ORGANISATION_DEFAULTS,
+    InputErrors,
+    Inventory,
 )
 
 PREFIX = "datapath_"
@@ -116,7 +120,7 @@ def misplaced(
         elif name not in organisation:
             errors.append(f"play: {key}: is not a variable of this collection; correct its name or remove it")
         elif name not in options:
-            errors.append(f"play: {key}: is set for a play, role or task and not given to the plan; set it in inventory for group all, or as option {name} of the plan task")
+            errors.append(f"play: {key}: is set for a play, role or task and not given to the plan; set it for group all, or as its option {name}")
     return errors
 
 
@@ -152,4 +156,4 @@ def _names(groups: str | t.Sequence[str]) -> t.Sequence[str]:
     return [groups] if isinstance(groups, str) else groups
 
 
-__all__ = ("CONNECTION_VARIABLES", "NotPlainError", "PREFIX", "Reader", "Template", "compile_inventory", "has_template", "misplaced", "plain", "role_groups")
+__all__ = ("CONNECTION_VARIABLES", "PREFIX", "NotPlainError", "Reader", "Template", "compile_inventory", "has_template", "misplaced", "plain", "role_groups")

@@ -24,6 +24,8 @@ class NetworkError(ValueError):
 @lru_cache(maxsize=65536)
 def parse(text: str) -> tuple[int, int, int]:
     """Read an address, a prefix or a C(LOW-HIGH) range as (family 4 or 6, low, high); NetworkError says what is wrong."""
+    if "%" in text:
+        raise NetworkError(f"{text!r} has a zone, which only the host itself knows; write the address without it")
     if "-" in text:
         return _parse_range(text)
     try:
@@ -38,7 +40,7 @@ def _parse_range(text: str) -> tuple[int, int, int]:
     try:
         first, last = ipaddress.ip_address(low.strip()), ipaddress.ip_address(high.strip())
     except ValueError:
-        raise NetworkError(f"{text!r} is not a range of addresses; write it as 192.0.2.1-192.0.2.9") from None
+        raise NetworkError(f"{text!r} is not a range of addresses; host names are not resolved, write it as 192.0.2.1-192.0.2.9") from None
     if first.version != last.version or int(first) > int(last):
         raise NetworkError(f"{text!r} is not a range: both ends must be of one family, the lower one first")
     return first.version, int(first), int(last)
@@ -49,7 +51,7 @@ def _why(text: str) -> str:
         network = ipaddress.ip_network(text, strict=False)
     except ValueError:
         return f"{text!r} is not an address or network; host names are not resolved, write 192.0.2.1, 192.0.2.0/24 or 192.0.2.1-192.0.2.9"
-    return f"{text!r} has host bits set; write {network.network_address} for the host or {network} for the network"
+    return f"{text!r} has host bits set; write {text.partition('/')[0]} for the host or {network} for the network"
 
 
 @lru_cache(maxsize=65536)

@@ -11,6 +11,7 @@ Only the files of the two ends and of their peer sets are read, so that a questi
 from __future__ import annotations
 
 import difflib
+import itertools
 import os
 import re
 import typing as t
@@ -30,7 +31,7 @@ _PORT = re.compile(r"(\d{1,5}(?:-\d{1,5})?)/(tcp|udp)\Z")
 _KEYS = {"from", "to", "port", "expect"}
 
 
-class QuestionErrors(ValueError):
+class QuestionErrors(ValueError):  # noqa: N818 - one exception, all errors
     """Everything wrong with the questions: ``errors`` holds one sentence per mistake, ``questions[2].from: what, how to fix``."""
 
     def __init__(self, errors: t.Sequence[str]) -> None:
@@ -48,8 +49,12 @@ class Question:
     protocol: str
     expect: str = ""
 
+    @property
+    def what(self) -> str:
+        return f"{self.port}/{self.protocol}"
+
     def __str__(self) -> str:
-        return f"{self.source} to {self.target} {self.port}/{self.protocol}"
+        return f"{self.source} to {self.target} {self.what}"
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ class Answer:
         asked = self.question
         expect = {"expect": asked.expect} if asked.expect else {}
         return {
-            "from": asked.source, "to": asked.target, "port": f"{asked.port}/{asked.protocol}", **expect,
+            "from": asked.source, "to": asked.target, "port": asked.what, **expect,
             "allowed": self.allowed, "paths": list(self.paths), "protection": self.protection, "reason": self.reason,
         }
 
@@ -120,18 +125,22 @@ def _question(where: str, entry: t.Any, errors: list[str]) -> Question:
         return nothing
     found = [f"{where}.{key}: is not known; use from, to, port and expect" for key in sorted(map(str, set(entry) - _KEYS))]
     found += [f"{where}.{key}: is missing; name a host, a peer kind or an address" for key in ("from", "to") if not _text(entry.get(key))]
-    match, expect = _PORT.match(_text(entry.get("port"))), entry.get("expect") or ""
-    port = PortRange(1, 1)
+    expect = entry.get("expect") or ""
     try:
-        if not match:
-            raise PlanError("expected NUMBER/tcp or LOW-HIGH/udp")
-        port = PortRange.parse(match[1])
+        port, protocol = _port(_text(entry.get("port")))
     except PlanError as exc:
         found.append(f"{where}.port: {entry.get('port')!r}: {exc}")
     if expect not in ("", *EXPECTATIONS):
         found.append(f"{where}.expect: {expect!r} is not one of {', '.join(EXPECTATIONS)}")
     errors += found
-    return nothing if found or not match else Question(_text(entry["from"]), _text(entry["to"]), port, match[2], str(expect))
+    return nothing if found else Question(_text(entry["from"]), _text(entry["to"]), port, protocol, str(expect))
+
+
+def _port(text: str) -> tuple[PortRange, str]:
+    match = _PORT.match(text)
+    if not match:
+        raise PlanError("expected NUMBER/tcp or LOW-HIGH/udp")
+    return PortRange.parse(match[1]), match[2]
 
 
 def _text(value: t.Any) -> str:
@@ -203,10 +212,11 @@ class Asker:
     def _kind(self, name: str) -> End:
         """A peer kind as the runs of addresses that its peer sets are made of; that of its fallback where it has none."""
         kinds = sorted((*self.reference.peer_kinds, *self.reference.roles), key=len, reverse=True)
-        sets = []
-        for path in sorted((self.directory / "sets").glob(f"{name}*.json")):
-            if next((kind for kind in kinds if path.stem == kind or path.stem.startswith(f"{kind}_")), "") == name:
-                sets.append(artefact.read_set(self.directory, path.stem))
+        # The longest kind that a set's name begins with is the one that it was named after.
+        sets = [
+            artefact.read_set(self.directory, path.stem) for path in sorted((self.directory / "sets").glob(f"{name}*.json"))
+            if next((kind for kind in kinds if path.stem == kind or path.stem.startswith(f"{kind}_")), "") == name
+        ]
         fallback = self.reference.peer_kinds[name].fallback
         if not sets and fallback:
             return self._kind(fallback)
@@ -249,7 +259,7 @@ class Asker:
         if plan.egress == "open":
             return flows, f"{told}outbound traffic of {source.host} is not restricted"
         if missing:
-            return None, f"{told}no outbound flow of {source.host} for {question.port}/{question.protocol} leads to {missing}{_elsewhere(plan.flows, 'out', question)}"
+            return None, f"{told}no outbound flow of {source.host} for {question.what} leads to {missing}{_elsewhere(plan.flows, 'out', question)}"
         return flows, f"{told}outbound flows of {source.host} lead to {_sets(flows)}"
 
     def _inbound(self, question: Question, source: End, target: End, families: set[int]) -> tuple[list[Flow] | None, str]:
@@ -257,8 +267,8 @@ class Asker:
         every = (*plan.flows, *_management(plan))
         flows, missing = _admitting(plan, every, "in", question, source, families)
         if missing:
-            session = _session_hint(plan, question)
-            return None, f"no inbound flow of {target.host} for {question.port}/{question.protocol} admits {missing}{_elsewhere(every, 'in', question)}{session}"
+            hints = _elsewhere(every, "in", question) + _session_hint(plan, question)
+            return None, f"no inbound flow of {target.host} for {question.what} admits {missing}{hints}"
         return flows, f"inbound flows of {target.host} admit {_sets(flows)}"
 
 
@@ -277,7 +287,7 @@ def _segments(sets: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[Part, ...]:
         runs = {_networks.parse(text)[1:] for peers in sets for text in peers[key]}
         whole = _networks.merge(runs)
         cuts = sorted({low for low, _high in runs} | {high + 1 for _low, high in runs})
-        result += [Part(family, low, after - 1) for low, after in zip(cuts, cuts[1:]) if _networks.contains(whole, low)]  # noqa: B905 - the last cut ends the last run
+        result += [Part(family, low, after - 1) for low, after in itertools.pairwise(cuts) if _networks.contains(whole, low)]
     return tuple(result)
 
 
@@ -352,4 +362,4 @@ def _elsewhere(flows: t.Iterable[Flow], direction: str, question: Question) -> s
     return f"; it is open {'from' if direction == 'in' else 'to'} {others}" if others else "; nobody may use it"
 
 
-__all__ = ("Answer", "Asker", "End", "EXPECTATIONS", "Part", "Question", "QuestionErrors", "read_questions")
+__all__ = ("EXPECTATIONS", "Answer", "Asker", "End", "Part", "Question", "QuestionErrors", "read_questions")

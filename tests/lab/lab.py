@@ -33,9 +33,9 @@ Host *
   LogLevel ERROR
   ProxyCommand {proxy}
   # A host that vanished must not hold a test for ever.
-  ConnectTimeout 10
-  ServerAliveInterval 3
-  ServerAliveCountMax 3
+  ConnectTimeout 30
+  ServerAliveInterval 5
+  ServerAliveCountMax 6
 """
 
 _CONNECTION = """\

@@ -10,6 +10,7 @@ and simple enough to be believed. What rows leave open is read as docs/inventory
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import typing as t
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -87,7 +88,10 @@ class Oracle:
         self.organisation: dict[str, t.Any] = {key: value for variables in hosts.values() for key, value in variables.items()}
         self.hosts = {name: host for name, host in self._hosts(hosts, groups).items() if host.roles or host.kinds}
         self.rows += self._support_statement() if self.option("scope", "documented") == "supported" else []
+        self.asked = [(row, port) for row in self.rows if self._row_counts(row) for port in row["ports"] if self._port_counts(row, port)]
+        # Remembered, because thousands of packets ask for the same few hosts.
         self.at = lru_cache(maxsize=None)(self._at)
+        self.stands_for = lru_cache(maxsize=None)(self._stands_for)
 
     # -- the inventory -----------------------------------------------------------------------------------------------
 
@@ -146,11 +150,11 @@ class Oracle:
                 else:
                     yield entry, "", site
 
-    def stands_for(self, kind: str, other: str) -> str:
+    def _stands_for(self, kind: str, other: str) -> str:
         """The kind that is asked in place of one that the inventory does not name at all; an edge server never gets the directory."""
         named = kind in self.option("peers", {}) or any(kind in host.kinds for host in self.hosts.values() if not host.roles)
         fallback = self.kinds.get(kind, {}).get("fallback", "")
-        return kind if named or not fallback or other in self.edges else self.stands_for(fallback, other)
+        return kind if named or not fallback or other in self.edges else self._stands_for(fallback, other)
 
     # -- the question ------------------------------------------------------------------------------------------------
 
@@ -165,22 +169,18 @@ class Oracle:
 
     def _asked(self, packet: Packet, accepting: Host | None = None, opening: Host | None = None) -> list[str]:
         reasons = []
-        for row in self.rows:
-            for port in row["ports"] if self._row_counts(row) else ():
-                if not _may_match(port["token"], packet) or not self._port_counts(row, port):
-                    continue
-                for initiator_kind, responder_kind in _pairs(row, port):
-                    initiators = self._ends(initiator_kind, responder_kind, packet.source, opening)
-                    responders = self._ends(responder_kind, initiator_kind, packet.destination, accepting)
-                    if row["relation"] == "witness":
-                        responders = [*responders, *self._witnesses(responder_kind, packet.destination, opening)]
-                    if row["relation"] == "same_cluster":
-                        initiators = [*initiators, *self._on_cluster_network(packet.source, accepting)]
-                        responders = [*responders, *self._on_cluster_network(packet.destination, opening)]
-                    for initiator in initiators:
-                        for responder in responders:
-                            if self._wants(row, port, initiator, responder) and self._port_matches(port["token"], packet, responder):
-                                reasons.append(f"{row['id']}: {port['token']} from {initiator.kind} {initiator.why} to {responder.kind} {responder.why}")
+        for row, port in self.asked:
+            for initiator_kind, responder_kind in _pairs(row, port) if _may_match(port["token"], packet.protocol, packet.port) else ():
+                initiators = self._ends(initiator_kind, responder_kind, packet.source, opening)
+                responders = self._ends(responder_kind, initiator_kind, packet.destination, accepting)
+                if row["relation"] == "witness":
+                    responders = [*responders, *self._witnesses(responder_kind, packet.destination, opening)]
+                if row["relation"] == "same_cluster":
+                    initiators = [*initiators, *self._on_cluster_network(packet.source, accepting)]
+                    responders = [*responders, *self._on_cluster_network(packet.destination, opening)]
+                for initiator, responder in itertools.product(initiators, responders):
+                    if self._wants(row, port, initiator, responder) and self._port_matches(port["token"], packet, responder):
+                        reasons.append(f"{row['id']}: {port['token']} from {initiator.kind} {initiator.why} to {responder.kind} {responder.why}")
         return reasons
 
     def _ends(self, kind: str, other: str, address: str, host: Host | None) -> list[Party]:
@@ -336,12 +336,13 @@ def _pairs(row: Row, port: Row) -> t.Iterator[tuple[str, str]]:
                 yield responder, initiator
 
 
-def _may_match(token: str, packet: Packet) -> bool:
+@lru_cache(maxsize=None)
+def _may_match(token: str, protocol: str, number: int) -> bool:
     """Whether a port can be meant at all, before anybody asks who answers: saves time, decides nothing."""
-    name, _slash, protocol = token.partition("/")
-    if protocol == "any":
+    name, _slash, wanted = token.partition("/")
+    if wanted == "any":
         return True
-    return protocol == packet.protocol and (name in SYMBOLIC or _range(name)[0] <= packet.port <= _range(name)[1])
+    return wanted == protocol and (name in SYMBOLIC or _range(name)[0] <= number <= _range(name)[1])
 
 
 def _is_witness_of(host: Host, given: str) -> bool:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import random
 import typing as t
 
-from inventory import Organisation
-from oracle import GATEWAYS, Oracle
+from ansible_collections.datapath.exchange.tests.oracle.inventory import Organisation
+from ansible_collections.datapath.exchange.tests.oracle.oracle import GATEWAYS, Oracle
 
 ROLES = ("hub_transport", "mailbox", "client_access", "unified_messaging")
 PEERS_V4 = ("198.51.100.0/24", "198.51.100.64/26", "203.0.113.8/29", "203.0.113.7", "192.0.2.200-192.0.2.205", "192.0.2.0/28", "203.0.113.200-203.0.113.255")

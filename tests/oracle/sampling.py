@@ -10,7 +10,7 @@ import random
 import typing as t
 from dataclasses import dataclass
 
-from oracle import SYMBOLIC, Address, Host, Oracle, Packet, Party, span
+from ansible_collections.datapath.exchange.tests.oracle.oracle import SYMBOLIC, Address, Host, Oracle, Packet, Party, span
 
 PROTOCOLS = ("tcp", "tcp", "tcp", "tcp", "udp", "udp", "253")
 """253 is set aside for experiments (RFC 3692): it stands for every protocol that no row names."""

@@ -55,7 +55,8 @@ def options(specs: Specs) -> str:
         if name != "main":
             same = spec["options"] == specs["main"]["options"]
             taken = "the same as of `main`" if same else ", ".join(f"`{option}`" for option in spec["options"]) or "none"
-            lines += ["", f"### `{name}`", "", f"{plain(spec['short_description'])}. {' '.join(map(plain, spec.get('description', ())))}", "", f"Options: {taken}."]
+            about = " ".join(map(plain, (f"{spec['short_description']}.", *spec.get("description", ()))))
+            lines += ["", f"### `{name}`", "", about, "", f"Options: {taken}."]
     return "\n".join(lines) + "\n"
 
 

@@ -101,6 +101,7 @@ class Oracle:
         self.topology = topology
         self.reference: Reference = topology.reference
         self.options = topology.options
+        self.rows = [(path, port, tuple(pairs(path, port))) for path, port in self.paths()]
 
     def openings(self, host: Host, address: str) -> Openings:
         """What must pass between a managed host and an address, both ways."""
@@ -108,8 +109,8 @@ class Oracle:
         me = End(frozenset(host.roles), host)
         for end in self.ends(address):
             for way, first, second in (("out", me, end), ("in", end, me)):
-                for path, port in self.paths():
-                    if self.joins(path, port, first, second, me):
+                for path, port, joined in self.rows:
+                    if self.joins(path, port, joined, first, second, me):
                         protocol = port.token.partition("/")[2]
                         found.setdefault((way, protocol), []).extend(numbers(port, second))
         if "mailbox" in host.roles and any(ipaddress.ip_address(address) in ipaddress.ip_network(text) for text in host.cluster_networks):
@@ -119,7 +120,7 @@ class Oracle:
         return {key: merged(ports) for key, ports in found.items()}
 
     def witness(self, found: dict[tuple[str, str], list[tuple[int, int]]]) -> None:
-        for path, _port in self.paths():
+        for path, _port, _joined in self.rows:
             if path.relation == "witness":
                 found.setdefault(("out", "tcp"), []).append((445, 445))
 
@@ -136,11 +137,13 @@ class Oracle:
     def private(self, me: End, found: dict[tuple[str, str], list[tuple[int, int]]]) -> None:
         """The cluster's own networks, on which any other node of the cluster may be met; without another node nobody is."""
         nodes = [End(frozenset(("mailbox",)), node) for node in self.topology.by_role["mailbox"] if me.host and node.cluster == me.host.cluster]
-        for path, port in self.paths():
+        for path, port, _joined in self.rows:
             if path.relation != "same_cluster" or not self.encrypted_enough(path, port):
                 continue
             meant = [node for node in nodes if self.features(path, port, "mailbox", "mailbox", me, node)]
             for node in meant if len(meant) > 1 else ():
+                if node.host == me.host:
+                    continue
                 for way, responder in (("out", node), ("in", me)):
                     found.setdefault((way, port.token.partition("/")[2]), []).extend(numbers(port, responder))
 
@@ -165,13 +168,13 @@ class Oracle:
                 f"anything-with-{name}", self.reference.name, "implied", 0, "", members, far, "organisation", "any", (), (port,), direction="both",
                 origin="implied", source="S-FW"), port
 
-    def joins(self, path: DataPath, port: Port, first: End, second: End, me: End) -> bool:
-        return self.encrypted_enough(path, port) and any(
+    def joins(self, path: DataPath, port: Port, joined: tuple[tuple[str, str], ...], first: End, second: End, me: End) -> bool:
+        return any(
             self.is_a(first, initiator, responder, me) and self.is_a(second, responder, initiator, me)
             and self.related(path, first, second, responder) and self.features(path, port, initiator, responder, first, second)
             and self.speaks(port, initiator, first) and self.speaks(port, responder, second)
             and (not path.platforms or not second.managed or second.host.platform in path.platforms)  # type: ignore[union-attr]
-            for initiator, responder in pairs(path, port))
+            for initiator, responder in joined) and self.encrypted_enough(path, port)
 
     def is_a(self, end: End, kind: str, other: str, me: End) -> bool:
         """Whether an end is meant by a kind; a kind that nobody named is stood in for, except towards an edge server."""
@@ -184,7 +187,7 @@ class Oracle:
 
     def related(self, path: DataPath, first: End, second: End, responder: str) -> bool:
         relation, me, far = path.relation, first if first.managed else second, second if first.managed else first
-        if path.scope == "same_ad_site" and relation == "same_site" and not self.options["enforce_site_scope"]:
+        if path.origin == "documented" and relation == "same_site" and not self.options["enforce_site_scope"]:
             relation = "any"
         if far.network:
             return (not far.site or far.site == me.site) and relation != "witness"

@@ -72,7 +72,7 @@ def _fill(plan: Plan, directory: Path) -> None:
     for index, made in enumerate(plan.classes):
         shared = _class_text(plan, index, made)
         for host in made.hosts:
-            _store(directory / "hosts" / f"{host.name}.json", _host_text(plan, host, made, shared))
+            _store(directory / "hosts" / f"{host.name}.json", _host_text(plan, host, made.hosts[0].name, shared))
     catalogue = Catalogue(plan)
     sources = {}
     for source in catalogue.sources():
@@ -114,12 +114,12 @@ def _class_text(plan: Plan, index: int, made: ClassPlan) -> str:
     )
 
 
-def _host_text(plan: Plan, host: Host, made: ClassPlan, shared: str) -> str:
+def _host_text(plan: Plan, host: Host, probes: str, shared: str) -> str:
     options = plan.topology.options
     head = {
         "format": HOST_FORMAT, "version": FORMAT_VERSION, "host": host.name, "roles": list(host.roles), "site": host.site, "platform": host.platform,
         "families": list(host.families), "scope": options["scope"], "encryption": options["encryption"], "reference": plan.topology.reference.name,
-        "egress": host.egress, "digest": plan.digest,
+        "egress": host.egress, "digest": plan.digest, "probes": probes,
     }
     return f"{_dump(head)[:-1]},\n{shared}\n}}\n"
 
@@ -152,15 +152,24 @@ def read_index(directory: str | os.PathLike[str], digest: str | None = None) -> 
 
 def read_host(directory: str | os.PathLike[str], host: str, digest: str | None = None) -> HostPlan:
     """Read one host's plan with exactly the peer sets that it uses; PlanError as C(read_index)."""
-    path = Path(directory) / "hosts" / f"{_safe(host)}.json"
-    if not path.exists():
+    plain = _load_host(Path(directory), host, digest)
+    if plain is None:
         read_index(directory, digest)
         raise PlanError(f"{host}: is not in the plan {directory}; it is in no group of a server role, or that plan was made before it joined")
+    del plain["probes"]
+    plain["sets"] = {name: read_set(directory, name) for name in plain["sets"]}
+    return host_from_plain(plain)
+
+
+def _load_host(directory: Path, host: str, digest: str | None) -> dict[str, t.Any] | None:
+    """The file of a managed host, or None where the plan has none. Reads nothing else: in a large organisation the index is large."""
+    path = directory / "hosts" / f"{_safe(host)}.json"
+    if not path.exists():
+        return None
     plain = _load(path)
     if plain.get("format") != HOST_FORMAT or plain.get("host") != host or (digest is not None and plain.get("digest") != digest):
         raise PlanError(f"{path}: is not the plan {str(digest)[:12]} of {host}; {_MADE_BY}")
-    plain["sets"] = {name: read_set(directory, name) for name in plain["sets"]}
-    return host_from_plain(plain)
+    return plain
 
 
 def read_set(directory: str | os.PathLike[str], name: str) -> dict[str, t.Any]:
@@ -171,13 +180,14 @@ def read_set(directory: str | os.PathLike[str], name: str) -> dict[str, t.Any]:
 
 def read_probes(directory: str | os.PathLike[str], host: str, digest: str | None = None) -> list[dict[str, t.Any]]:
     """The probes that C(host) has to try, without those towards itself; empty for an outsider that may not be logged into."""
-    index = read_index(directory, digest)
-    entry = index["hosts"].get(host) or index["outsiders"].get(host)
-    if entry is None:
+    plain = _load_host(Path(directory), host, digest)
+    if plain is None:
+        plain = read_index(directory, digest)["outsiders"].get(host)
+    if plain is None:
         raise PlanError(f"{host}: is not in the plan {directory}")
-    if not entry["probes"]:
+    if not plain["probes"]:
         return []
-    probes: list[dict[str, t.Any]] = _load(Path(directory) / "probes" / f"{_safe(entry['probes'])}.json")["probes"]
+    probes: list[dict[str, t.Any]] = _load(Path(directory) / "probes" / f"{_safe(plain['probes'])}.json")["probes"]
     return [probe for probe in probes if probe["to"] != host]
 
 

@@ -173,15 +173,17 @@ class Expander:
             security=port.security if leg.remote in GATEWAY_KINDS else "", port=numbered if leg.direction == "out" else "",
             local_initiates=leg.direction == "out",
         )
-        others = tuple(selection for selection in found if not self._only_itself(selection, host))
+        others = tuple(selection for selection in found if not self._only_itself(selection, host, relation))
         if others:
             self.used.add(path.id)
         else:
             self.reasons[path.id].add(self._nobody(leg, relation, wanted))
         return others
 
-    def _only_itself(self, selection: Selection, host: Host) -> bool:
-        return tuple(member.name for member in selection.hosts) == (host.name,) and not self.sets.networks[selection.name]
+    def _only_itself(self, selection: Selection, host: Host, relation: str) -> bool:
+        # Whoever is on a cluster's networks is one of the nodes that are meant.
+        nobody_else = relation == "same_cluster" or not self.sets.networks[selection.name]
+        return len(selection.hosts) == 1 and selection.hosts[0].name == host.name and nobody_else
 
     def _nobody(self, leg: Leg, relation: str, wanted: frozenset[tuple[str, bool]]) -> str:
         kind = self.sets.resolve_kind(leg.remote, leg.local)

@@ -31,6 +31,9 @@ TELLING_PORTS = (
 )
 """Ports that an intruder tries first on such servers; the sample of what must not pass is drawn from these."""
 
+SILENT_UDP_PORTS = (9, 37, 88, 123, 389, 5060, 20000, 33434)
+"""UDP ports for the sample of what must not pass: a host that does not filter them answers, by a service or by port unreachable."""
+
 _TLS = {443: "tls", 636: "tls", 993: "tls", 995: "tls", 3269: "tls", 5061: "tls", 50636: "tls", 25: "starttls-smtp", 587: "starttls-smtp"}
 
 
@@ -123,7 +126,7 @@ class Catalogue:
             udp = [flow for flow in admitted if flow.protocol == "udp"]
             # Silence on UDP says nothing by itself; beside an open UDP port of the same target that does answer, it does.
             if udp:
-                port = _draw(f"{source.key} {target.name} udp", [p for p in (9, 69, 161, 500, 1900) if not _open(p, udp)])
+                port = _draw(f"{source.key} {target.name} udp", [p for p in SILENT_UDP_PORTS if not _open(p, udp)])
                 for address in self._addresses(source, target)[:1] if port else ():
                     yield {"to": target.name, "address": address, "protocol": "udp", "port": port, "expect": "denied", "paths": [], "tls": ""}
 

@@ -90,9 +90,7 @@ class PeerSets:
             member for member in self._near(kind, host, relation)
             if self._related(relation, host, member, local_initiates) and _fits(member, wanted, platforms, security)
         )
-        # Whoever is on a cluster's networks is another of its nodes: where none is meant, nobody on the networks is.
-        alone = relation == "same_cluster" and len(hosts) < 2
-        networks = () if alone else tuple(self._networks(kind, host, relation, security, local_initiates))
+        networks = tuple(self._networks(kind, host, relation, security, local_initiates))
         for ports, group in self._by_ports(kind, hosts, networks, symbolic, near=relation == "same_cluster").items():
             name = self._name(kind, host, relation, wanted, security, ports if symbolic else (), *group)
             if name:
@@ -162,7 +160,7 @@ class PeerSets:
         if made.empty:
             return ""
         whole = hosts == self._candidates(kind) and networks == tuple(self.topology.networks.get(kind, ()))
-        base = kind if whole else kind + _suffix(host, relation, wanted, security, ports)
+        base = kind if whole else self._of_one_site(kind, hosts, networks) or kind + _suffix(host, relation, wanted, security, ports)
         name, salt = base, repr(content)
         while name in self.sets:
             name, salt = f"{base}_{_digest(salt)}", f"{salt}+"
@@ -171,6 +169,14 @@ class PeerSets:
         self.members[name] = frozenset(member.name for member in hosts)
         self.networks[name] = networks
         return name
+
+    def _of_one_site(self, kind: str, hosts: tuple[Host, ...], networks: tuple[Network, ...]) -> str:
+        """The name of a set that holds all hosts of a kind in one site, whichever relation selected them; empty for any other set."""
+        sites = {member.site for member in hosts}
+        if networks or len(sites) != 1:
+            return ""
+        site = sites.pop()
+        return f"{kind}_in_{slug(site)}" if site and hosts == tuple(host for host in self._candidates(kind) if host.site == site) else ""
 
 
 def _clusters(topology: Topology) -> dict[str, tuple[Host, ...]]:

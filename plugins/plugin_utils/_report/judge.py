@@ -113,7 +113,7 @@ def _judge_allowed(observed: str, encryption: str, tls: str) -> str:
     return {"open": "passed", "refused": "passed", "filtered": "failed", "unknown": "error"}[observed]
 
 
-def _judge_denied(observed: str, reason: str, present: bool) -> tuple[str, str]:
+def _judge_denied(observed: str, reason: str, *, present: bool) -> tuple[str, str]:
     """Silence is what a denied path should show, but a machine that is off shows it too: it counts only beside a sign of life."""
     if observed in ("open", "refused"):
         return "failed", reason
@@ -144,13 +144,13 @@ def _by_id(host: str, probes: t.Sequence[t.Mapping[str, t.Any]], found: HostResu
     return rows
 
 
-def _judge_one(probe: t.Mapping[str, t.Any], row: t.Mapping[str, t.Any], signs: t.Container[str], require_encryption: bool) -> tuple[str, str]:
+def _judge_one(probe: t.Mapping[str, t.Any], row: t.Mapping[str, t.Any], signs: t.Container[str], *, require_encryption: bool) -> tuple[str, str]:
     if probe["expect"] == "allowed":
         tls = probe["tls"] if require_encryption else ""
         return _judge_allowed(row["verdict"], row["encryption"], tls), row["reason"]
     if probe["expect"] != "denied":
         raise ReportError(f"probe {probe['id']}: expects {probe['expect']!r}, which is neither allowed nor denied")
-    return _judge_denied(row["verdict"], row["reason"], probe["to"] in signs or probe["address"] in signs)
+    return _judge_denied(row["verdict"], row["reason"], present=probe["to"] in signs or probe["address"] in signs)
 
 
 def judge(
@@ -179,7 +179,7 @@ def judge(
             elif row is None:
                 outcome, reason = "not_run", found.reason or "no_result"
             else:
-                outcome, reason = _judge_one(probe, row, signs, require_encryption)
+                outcome, reason = _judge_one(probe, row, signs, require_encryption=require_encryption)
             verdicts.append(_verdict(host, probe, row or {}, outcome, reason, members))
     return tuple(verdicts)
 

@@ -49,9 +49,9 @@ def replace_file(path: Path, text: str, *, only_compare: bool = False) -> bool:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(text)
-        os.replace(aside, path)
+        Path(aside).replace(path)
     except BaseException:
-        os.unlink(aside)
+        Path(aside).unlink()
         raise
     return True
 

@@ -8,6 +8,7 @@
 set -euo pipefail
 how=$1 host=$2
 scratch=$(mktemp -d)
+export ANSIBLE_TIMEOUT=20 # for the connection that cannot be, and for a busy machine
 export ANSIBLE_SSH_CONTROL_PATH_DIR=$scratch/cp # no connection of earlier runs
 
 lab() { "$DATAPATH_LAB_COMMAND" run --in "$host" -- "$@"; }

@@ -8,6 +8,7 @@ It prints a line when everything listens, and ends when its standard input does.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import ssl
@@ -40,10 +41,8 @@ def _tls(peer: socket.socket, kind: str, certificate: str) -> None:
     context.load_cert_chain(certificate)
     if kind == "tls13":
         context.minimum_version = ssl.TLSVersion.TLSv1_3
-    try:
+    with contextlib.suppress(OSError):
         context.wrap_socket(peer, server_side=True).close()
-    except (ssl.SSLError, OSError):
-        pass
 
 
 def _serve(peer: socket.socket, kind: str, certificate: str) -> None:
@@ -69,7 +68,7 @@ def _accept(listener: socket.socket, kind: str, certificate: str) -> None:
         threading.Thread(target=_serve, args=(peer, kind, certificate), daemon=True).start()
 
 
-def _answer(listener: socket.socket, answers: bool) -> None:
+def _answer(listener: socket.socket, *, answers: bool) -> None:
     while True:
         try:
             sender = listener.recvfrom(2048)[1]
@@ -94,10 +93,10 @@ def start_tcp(host: str, port: int, kind: str, certificate: str = "") -> socket.
     return listener
 
 
-def start_udp(host: str, port: int, answers: bool) -> socket.socket:
+def start_udp(host: str, port: int, *, answers: bool) -> socket.socket:
     """Listen, and answer every datagram or none."""
     listener = _bind(socket.SOCK_DGRAM, host, port)
-    threading.Thread(target=_answer, args=(listener, answers), daemon=True).start()
+    threading.Thread(target=_answer, args=(listener,), kwargs={"answers": answers}, daemon=True).start()
     return listener
 
 
@@ -106,7 +105,7 @@ def main(arguments: t.Sequence[str]) -> None:
     certificate = arguments[1] if len(arguments) > 1 else ""
     listeners = [start_tcp("::", int(port), kind, certificate) for port, kind in wanted.get("tcp", {}).items()]
     for port, answers in wanted.get("udp", {}).items():
-        listeners += [start_udp(host, int(port), answers) for host in wanted["udp_hosts"]]
+        listeners += [start_udp(host, int(port), answers=answers) for host in wanted["udp_hosts"]]
     print("ready", len(listeners), flush=True)
     sys.stdin.read()
 

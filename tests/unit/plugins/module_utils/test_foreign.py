@@ -87,7 +87,10 @@ def test_legacy_iptables_that_only_forwards_is_harmless() -> None:
     assert iptables("ip", "-P INPUT ACCEPT\n-P FORWARD DROP\n-P OUTPUT ACCEPT\n-A FORWARD -j DROP\n") == ()
 
 
-@pytest.mark.parametrize(("text", "enabled"), [("# a\nENABLED=yes\n", True), ('ENABLED="yes"\n', True), ("ENABLED=no\n", False), ("#ENABLED=yes\n", False), ("", False)])
+@pytest.mark.parametrize(
+    ("text", "enabled"),
+    [("# a\nENABLED=yes\n", True), ('ENABLED="yes"\n', True), ("ENABLED=no\n", False), ("#ENABLED=yes\n", False), ("", False)],
+)
 def test_ufw_is_active_only_when_it_is_enabled(text: str, enabled: bool) -> None:
     assert ufw_enabled(text) is enabled
 

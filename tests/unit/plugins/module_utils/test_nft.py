@@ -44,12 +44,6 @@ def test_a_replacement_never_fails_for_want_of_a_table() -> None:
     assert _nft.replacement("table inet datapath {\n}\n") == "table inet datapath\ndelete table inet datapath\ntable inet datapath {\n}\n"
 
 
-def test_programs_see_the_c_locale_and_no_shell(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
-    done = _nft.run(["/bin/sh", "-c", 'echo "$LC_ALL $1"; exit 3', "sh", "$(id)"])
-    assert (done.code, done.out) == (3, "C $(id)\n")
-
-
 def test_errors_are_cut_to_what_can_be_read() -> None:
     excerpt = _nft._excerpt("\n".join(["x" * 1000] * 1000))
     assert excerpt.count("\n") == 5

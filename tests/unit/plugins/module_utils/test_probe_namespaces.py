@@ -178,7 +178,8 @@ def _network() -> t.Iterator[None]:
         _build()
         command = ["ip", "netns", "exec", SERVER, sys.executable, str(Path(__file__).with_name("probe_responder.py")), json.dumps(wanted)]
         responder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert responder.stdout and responder.stdout.readline().startswith("ready")
+        assert responder.stdout
+        assert responder.stdout.readline().startswith("ready")
         yield
     finally:
         if responder:
@@ -203,7 +204,7 @@ def _probe(
 
 
 @pytest.fixture(name="observed", scope="module")
-def _observed(network: None) -> list[tuple[str, str]]:
+def _observed(network: None) -> list[tuple[str, str]]:  # noqa: ARG001 - a fixture cannot be marked to use another
     return _probe(CASES, timeout=1.2)
 
 
@@ -212,35 +213,41 @@ def test_a_real_network(observed: list[tuple[str, str]], number: int) -> None:
     assert observed[number] == CASES[number][3:]
 
 
-def test_a_neighbour_that_is_not_there_is_unknown(network: None) -> None:
+@pytest.mark.usefixtures("network")
+def test_a_neighbour_that_is_not_there_is_unknown() -> None:
     dead = [("tcp", "192.0.2.99", 80), ("tcp", "198.51.100.99", 80), ("udp", "192.0.2.99", 53), ("tcp", "2001:db8:1::99", 80)]
     # Address resolution gives up after three tries a second apart: the first try of the probe is silent, the second is told.
     assert _probe(dead, timeout=2.5) == [("unknown", "host_unreachable")] * 4
 
 
-def test_a_router_that_knows_no_host_is_unknown_whatever_the_protocol(network: None) -> None:
+@pytest.mark.usefixtures("network")
+def test_a_router_that_knows_no_host_is_unknown_whatever_the_protocol() -> None:
     assert _probe([("tcp", MAIN, 189), ("udp", MAIN, 189), ("tcp", MAIN6, 189)], timeout=1.2) == [("unknown", "host_unreachable")] * 3
 
 
-def test_the_limit_of_icmp_errors_hides_no_closed_port(network: None) -> None:
+@pytest.mark.usefixtures("network")
+def test_the_limit_of_icmp_errors_hides_no_closed_port() -> None:
     # The server's bucket holds six errors; nine closed ports are all refused because silence is asked again a second later.
     assert _probe([("udp", MAIN, port) for port in range(300, 309)], timeout=0.5) == [("refused", "port_unreachable")] * 9
 
 
-def test_rejected_tcp_ports_leave_errors_for_udp(network: None) -> None:
+@pytest.mark.usefixtures("network")
+def test_rejected_tcp_ports_leave_errors_for_udp() -> None:
     probes = [("tcp", MAIN, 85)] * 20 + [("udp", MAIN, 301)]
     observed = _probe(probes, timeout=0.5)
     assert {verdict for verdict, reason in observed[:-1]} == {"filtered"}
     assert observed[-1] == ("refused", "port_unreachable")
 
 
-def test_no_file_descriptors_left_is_unknown_not_filtered(network: None) -> None:
+@pytest.mark.usefixtures("network")
+def test_no_file_descriptors_left_is_unknown_not_filtered() -> None:
     observed = _probe([("tcp", MAIN, 82)] * 40, files=20, timeout=0.5, retries=0)
     assert set(observed) == {("filtered", "no_answer"), ("unknown", "local_emfile")}
 
 
-def test_no_source_address(network: None) -> None:
-    links = "link add v0 type veth peer name v1|link set v0 addrgenmode none|link set v1 addrgenmode none|link set v0 up|link set v1 up|-6 route add default dev v0"
-    bare = " && ".join(f"ip {command}" for command in links.split("|"))
+@pytest.mark.usefixtures("network")
+def test_no_source_address() -> None:
+    links = [f"link set {link} {what}" for link in ("v0", "v1") for what in ("addrgenmode none", "up")]
+    bare = " && ".join(f"ip {command}" for command in ("link add v0 type veth peer name v1", *links, "-6 route add default dev v0"))
     observed = _probe([("tcp", MAIN6, 80), ("udp", MAIN6, 53)], prefix=["unshare", "--net", "sh", "-c", bare + ' && exec "$@"', "sh"])
     assert observed == [("unknown", "no_source_address")] * 2

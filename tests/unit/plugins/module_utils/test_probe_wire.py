@@ -45,7 +45,7 @@ def test_read_tls(data: bytes, expected: tuple[str, str]) -> None:
         (b"220-more\r\n220 rea", False), (b"", False), (b"hello\r\n", False),
     ],
 )
-def test_smtp_reply_complete(data: bytes, expected: bool) -> None:
+def test_smtp_reply_complete(data: bytes, *, expected: bool) -> None:
     assert wire.smtp_reply_complete(data) is expected
 
 
@@ -54,6 +54,7 @@ def test_smtp_reply_complete(data: bytes, expected: bool) -> None:
     [
         (b"250-a\r\n250-STARTTLS\r\n250 HELP\r\n", ("offered", "starttls")),
         (b"250 starttls\r\n", ("offered", "starttls")),
+        (b"250-STARTTLS now\r\n250 HELP\r\n", ("offered", "starttls")),
         (b"250-a\r\n250-XSTARTTLS\r\n250 HELP STARTTLS\r\n", ("not_offered", "no_starttls")),
         (b"502 what\r\n", ("", "smtp_refused")),
         (b"", ("", "smtp_refused")),
@@ -94,7 +95,7 @@ def test_the_ldap_question_is_a_root_dse_search_in_ber() -> None:
 
 
 def test_the_dns_question_asks_for_no_recursion() -> None:
-    assert wire.dns_question().hex() == "6470" "0000" "0001" "0000" "0000" "0000" "00" "0006" "0001"
+    assert wire.dns_question().hex() == "64700000000100000000000000" + "0006" + "0001"
 
 
 def test_the_ntp_question_is_a_client_request() -> None:

@@ -19,9 +19,9 @@ from pathlib import Path
 import ansible
 import pytest
 
-from ansible_collections.datapath.exchange.plugins.module_utils import _nft
+from ansible_collections.datapath.exchange.plugins.module_utils import _programs
 
-SEARCH = (str(Path(_nft.__file__).parents[5]), str(Path(ansible.__file__).parents[1]))
+SEARCH = (str(Path(_programs.__file__).parents[5]), str(Path(ansible.__file__).parents[1]))
 TOOLS = ("ip", "mount", "nft", "nsenter", "unshare")
 
 # An overlay, so that the real module finds every file it expects and yet none of its writes leaves the test.
@@ -56,7 +56,7 @@ def skip_reason() -> str:
     """Why there can be no such host here; empty when there can."""
     if os.geteuid() != 0:
         return "root is needed to make network and mount namespaces"
-    missing = [tool for tool in TOOLS if not shutil.which(tool, path=_nft.SEARCH_PATH)]
+    missing = [tool for tool in TOOLS if not shutil.which(tool, path=_programs.SEARCH_PATH)]
     return f"not installed: {', '.join(missing)}" if missing else ""
 
 
@@ -65,7 +65,7 @@ class Host:
 
     def __init__(self, scratch: Path) -> None:
         command = ["unshare", "--net", "--mount", "--propagation", "private", "--", "/bin/sh", "-ec", MAKE_HOST, "sh", str(scratch)]
-        self.holder = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={"PATH": _nft.SEARCH_PATH})
+        self.holder = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={"PATH": _programs.SEARCH_PATH})
         assert self.holder.stdout and self.holder.stderr
         ready, _writable, _failed = select.select([self.holder.stdout], [], [], 30)
         if not ready or self.holder.stdout.readline() != "ready\n":
@@ -86,7 +86,7 @@ class Host:
 
     def run(self, *argv: str, text: str = "", environment: t.Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         enter = ["nsenter", "--target", str(self.holder.pid), "--net", "--mount", "--", *argv]
-        variables = {"PATH": _nft.SEARCH_PATH, "PYTHONPATH": ":".join(SEARCH), "SSH_CONNECTION": "", "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})}
+        variables = {"PATH": _programs.SEARCH_PATH, "PYTHONPATH": ":".join(SEARCH), "SSH_CONNECTION": "", "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})}
         return subprocess.run(enter, input=text, capture_output=True, text=True, env=variables, timeout=120, check=False)
 
     def module(self, name: str, arguments: t.Mapping[str, t.Any], ssh: str = "", before: t.Sequence[str] = ()) -> dict[str, t.Any]:

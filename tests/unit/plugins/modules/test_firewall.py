@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.datapath.exchange.plugins.module_utils import _boot, _nft, _rollback
+from ansible_collections.datapath.exchange.plugins.module_utils import _boot, _programs, _rollback
 from ansible_collections.datapath.exchange.tests.unit.plugins.modules.firewall_host import Host, skip_reason
 
 pytestmark = pytest.mark.skipif(bool(skip_reason()), reason=skip_reason())
@@ -411,7 +411,7 @@ def test_foreign_firewalls_can_stop_the_run(host: Host) -> None:
     assert host.footprint() == before
 
 
-@pytest.mark.skipif(not _nft.find_program("iptables-legacy"), reason="iptables-legacy is not installed")
+@pytest.mark.skipif(not _programs.find_program("iptables-legacy"), reason="iptables-legacy is not installed")
 def test_a_legacy_iptables_is_named(host: Host) -> None:
     if host.run("iptables-legacy", "-A", "INPUT", "-p", "tcp", "--dport", "25", "-j", "REJECT").returncode:
         pytest.skip("this kernel has no legacy iptables")
@@ -419,7 +419,7 @@ def test_a_legacy_iptables_is_named(host: Host) -> None:
 
 
 def test_a_host_without_nft_is_told_what_to_install(host: Host) -> None:
-    nft = str(_nft.find_program("nft"))
+    nft = str(_programs.find_program("nft"))
     assert host.run("mount", "--bind", "/dev/null", nft).returncode == 0
     refused = apply(host)
     assert refused["failed"]
@@ -427,7 +427,7 @@ def test_a_host_without_nft_is_told_what_to_install(host: Host) -> None:
     assert host.module("firewall", {"state": "absent"})["changed"] is False
 
 
-@pytest.mark.skipif(not _nft.find_program("setpriv"), reason="setpriv is not installed")
+@pytest.mark.skipif(not _programs.find_program("setpriv"), reason="setpriv is not installed")
 @pytest.mark.parametrize(("capability", "message"), [("net_admin", "CAP_NET_ADMIN"), ("sys_admin", "CAP_SYS_ADMIN")])
 def test_a_missing_capability_is_named(host: Host, capability: str, message: str) -> None:
     limit = ("setpriv", "--bounding-set", f"-{capability}", "--inh-caps", f"-{capability}")

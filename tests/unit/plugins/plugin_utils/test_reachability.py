@@ -124,13 +124,16 @@ def test_answers_come_in_the_order_of_the_questions(asker: Asker) -> None:
 
 
 @pytest.mark.parametrize(("expect", "met"), [("allowed", True), ("denied", False), ("", True)])
-def test_an_expectation_is_held_against_the_answer(asker: Asker, expect: str, met: bool) -> None:
+def test_an_expectation_is_held_against_the_answer(asker: Asker, expect: str, met: t.Any) -> None:
     (answer,) = asker.answer_all(read_questions([{"from": "hub1", "to": "mbx1", "port": "135/tcp", "expect": expect}]))
     assert answer.as_expected is met
 
 
 @pytest.mark.parametrize(("question", "error"), [
-    ({"from": "hub3", "to": "mbx1", "port": "135/tcp"}, "questions[0].from: 'hub3' is neither a host of the plan, a peer kind nor an address; did you mean 'hub2'?"),
+    (
+        {"from": "hub3", "to": "mbx1", "port": "135/tcp"},
+        "questions[0].from: 'hub3' is neither a host of the plan, a peer kind nor an address; did you mean 'hub2'?",
+    ),
     ({"from": "hub1", "to": "mailbox", "port": "135/tcp"}, "questions[0].to: 'mailbox' is a server role; name one of its hosts"),
     ({"from": "hub1", "to": "127.0.0.1", "port": "135/tcp"}, "questions[0].to: '127.0.0.1' is neither a host of the plan, a peer kind nor an address"),
     ({"from": "dc1", "to": "192.0.2.99", "port": "135/tcp"}, "questions[0]: neither dc1 nor 192.0.2.99 is a managed host, so the plan says nothing about them"),

@@ -55,8 +55,8 @@ def make_host(tmp_path: Path) -> t.Iterator[Host]:
 def make_play(host: Host, tmp_path: Path) -> t.Callable[..., dict[str, t.Any]]:
     """Run a playbook in the host; returns the result of its last task."""
 
-    def play(*following: dict[str, t.Any], arguments: t.Sequence[str] = (), inventory: dict[str, t.Any] = INVENTORY) -> dict[str, t.Any]:
-        tmp_path.joinpath("inventory.json").write_text(json.dumps(inventory))
+    def play(*following: dict[str, t.Any], arguments: t.Sequence[str] = (), inventory: t.Mapping[str, t.Any] | None = None) -> dict[str, t.Any]:
+        tmp_path.joinpath("inventory.json").write_text(json.dumps(inventory or INVENTORY))
         tmp_path.joinpath("play.json").write_text(json.dumps(playbook(tmp_path / "outcome.json", *following)))
         command = [sys.executable, "-m", "ansible", "playbook", "-i", str(tmp_path / "inventory.json"), str(tmp_path / "play.json"), *arguments]
         environment = {"ANSIBLE_COLLECTIONS_PATH": SEARCH[0], "HOME": str(tmp_path), "SSH_CONNECTION": SSH, "LC_ALL": "C.UTF-8"}
