@@ -8,7 +8,7 @@ SHELL := /bin/bash
 TOOLS := tests/tools
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint unit golden sanity importer lab molecule oldest test demo bench docs clean
+.PHONY: help setup lint unit oracle golden sanity importer lab molecule oldest test demo bench docs clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ lint: ## style, types and licences
 
 unit: ## unit tests on the newest and the oldest ansible-core
 	@$(TOOLS)/unit.sh
+
+oracle: ## random packets through real kernels, judged without the plan
+	@$(TOOLS)/oracle.sh
 
 golden: ## write the expected plans and rules again; "git diff" is the review
 	@$(TOOLS)/golden.sh
@@ -46,7 +49,7 @@ test: ## everything above, as CI runs it
 demo: ## a mail organisation on this machine, closed and proved (KEEP=1 leaves it up)
 	@$(TOOLS)/demo.sh
 
-bench: ## time per host of a plan, small and large
+bench: ## measure ratios and write docs/performance.md
 	@$(TOOLS)/bench.sh
 
 docs: ## write the generated documentation again

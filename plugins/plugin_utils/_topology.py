@@ -80,7 +80,7 @@ class InputErrors(ValueError):
     """Everything wrong with the inventory: ``errors`` holds one sentence per mistake, ``host: variable: what, how to fix``."""
 
     def __init__(self, errors: t.Sequence[str]) -> None:
-        self.errors = tuple(dict.fromkeys(errors))
+        self.errors = tuple(dict.fromkeys(map(_one_line, errors)))
         super().__init__("\n".join((*self.errors, f"{len(self.errors)} error(s) in the inventory; nothing was planned and no host was touched.")))
 
 
@@ -688,6 +688,12 @@ def _index(hosts: t.Iterable[Host], keys: t.Callable[[Host], tuple[str, ...]]) -
 def _codes(path: t.Any) -> tuple[str, ...]:
     implied = [port.source for port in path.ports if port.origin == "implied"]
     return (*implied, path.source) if path.origin == "implied" else tuple(implied)
+
+
+def _one_line(text: str) -> str:
+    """An error that quotes what it found, whatever that holds, as one printable line of bounded length."""
+    printable = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+    return printable if len(printable) <= 480 else f"{printable[:240]}...{printable[-230:]}"
 
 
 def _is_label(value: t.Any) -> bool:

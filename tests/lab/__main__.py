@@ -46,6 +46,7 @@ def _options() -> argparse.Namespace:
         ("leaks", _leaks, "name what is left of the lab; fails if there is anything"),
         ("path", _path, "print where ssh_config, connection (inventory) or state is"),
         ("run", _run, "run a command where the controller is, or on the router or in a host's network: run [--in HOST] -- tcpdump -ni eth0"),
+        ("hangup", _hangup, "end every connection of the controller, also those that still try"),
         ("base", _base, "only make the tree that all hosts share"),
         ("_keep", _keep, argparse.SUPPRESS),
         ("_wait", _wait, argparse.SUPPRESS),
@@ -92,6 +93,10 @@ def _path(settings: Settings, options: argparse.Namespace) -> None:
 def _run(settings: Settings, options: argparse.Namespace) -> int:
     command = options.command[1:] if options.command[:1] == ["--"] else options.command
     return subprocess.run(["nsenter", f"--net=/run/netns/{settings.namespace(options.place)}", "--", *command], check=False).returncode
+
+
+def _hangup(settings: Settings, _options: argparse.Namespace) -> None:
+    network.hang_up(settings.namespace(network.CONTROLLER))
 
 
 def _base(settings: Settings, _options: argparse.Namespace) -> None:

@@ -52,11 +52,16 @@ def namespaces(settings: Settings) -> list[str]:
     return sorted(path.name for path in _RUN.glob(f"{settings.name}-*"))
 
 
-def remove(namespace: str) -> None:
-    """End what still runs inside (a capture, a proxy of ssh) and delete the namespace."""
+def hang_up(namespace: str) -> None:
+    """End what still runs inside: captures, and the proxies of ssh, which go on trying to connect when ssh itself is long gone."""
     pids = _ip("netns", "pids", namespace, check=False).split()
     if pids:
         subprocess.run(["kill", "-KILL", *pids], check=False, stderr=subprocess.DEVNULL)
+
+
+def remove(namespace: str) -> None:
+    """Delete a namespace and end what still runs inside."""
+    hang_up(namespace)
     _ip("netns", "del", namespace, check=False)
 
 
@@ -101,4 +106,4 @@ def _ip(*arguments: str, check: bool = True) -> str:
     ).stdout
 
 
-__all__ = ("CONTROLLER", "ROUTER", "attach", "lay", "namespaces", "remove", "within")
+__all__ = ("CONTROLLER", "ROUTER", "attach", "hang_up", "lay", "namespaces", "remove", "within")

@@ -84,6 +84,15 @@ def test_ansible_comes_from_the_controller_address(lab: Lab) -> None:
     assert lab.ssh("hub2", "echo $SSH_CONNECTION").startswith("10.77.0.10 ")
 
 
+def test_hangup_ends_the_connections_of_the_controller(lab: Lab) -> None:
+    lab("up", "hub2")
+    hanging = subprocess.Popen(["ssh", "-F", lab("path", "ssh_config").stdout.strip(), "hub2", "echo here; sleep 60"], stdout=subprocess.PIPE)
+    assert hanging.stdout
+    assert hanging.stdout.readline() == b"here\n"
+    lab("hangup")
+    assert hanging.wait(timeout=20) == 255
+
+
 def test_up_again_leaves_a_running_lab_alone_and_fresh_does_not(lab: Lab) -> None:
     lab("up", *HOSTS)
     lab.ssh("hub1", "touch mark")

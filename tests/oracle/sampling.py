@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import random
 import typing as t
 from dataclasses import dataclass
@@ -21,13 +22,23 @@ STRANGERS = {4: ("203.0.113.255", "100.64.0.9", "8.8.8.8"), 6: ("2001:db8:ffff::
 
 @dataclass(frozen=True)
 class Pools:
-    """What packets to or from one host are made of. addresses: by family, the hosts of the organisation first and apart."""
+    """What packets to or from one host are made of, by address family. aims: what some row may want of the host, by direction."""
 
     own: dict[int, list[str]]
     hosts: dict[int, list[str]]
     edges: dict[int, list[str]]
     inside: dict[int, list[tuple[Address, Address]]]
     ports: list[int]
+    aims: dict[str, list[Aim]]
+
+
+@dataclass(frozen=True)
+class Aim:
+    """One port of one row: its numbers and their neighbours, and the peers that it is about."""
+
+    protocol: str
+    ports: list[int]
+    peers: dict[int, list[str]]
 
 
 def pools(oracle: Oracle, name: str) -> Pools:
@@ -39,16 +50,48 @@ def pools(oracle: Oracle, name: str) -> Pools:
     return Pools(
         _by_family(host.addresses), _by_family(everybody), _by_family(address for address in near if address and address not in host.addresses),
         {version: [pair for pair in networks if pair[0].version == version] for version in (4, 6)}, sorted(_ports(oracle)),
+        {"in": list(_aims(oracle, host, "responders", "initiators")), "out": list(_aims(oracle, host, "initiators", "responders"))},
     )
 
 
 def packets(pool: Pools, direction: str, family: int, count: int, dice: random.Random) -> t.Iterator[Packet]:
+    aims = [aim for aim in pool.aims[direction] if aim.peers[family]]
     for _index in range(count):
-        own, peer = dice.choice(pool.own[family]), _address(pool, family, dice)
-        protocol = dice.choice(PROTOCOLS)
-        port = dice.choice(pool.ports) if dice.random() < 0.75 else dice.randint(1, 65535)
+        own = dice.choice(pool.own[family])
+        if aims and dice.random() < 0.4:
+            aim = dice.choice(aims)
+            peer, protocol, port = dice.choice(aim.peers[family]), aim.protocol, dice.choice(aim.ports)
+        else:
+            peer, protocol = _address(pool, family, dice), dice.choice(PROTOCOLS)
+            port = dice.choice(pool.ports) if dice.random() < 0.75 else dice.randint(1, 65535)
         source, destination = (peer, own) if direction == "in" else (own, peer)
         yield Packet(source, destination, protocol, port if protocol in ("tcp", "udp") else 0)
+
+
+def _aims(oracle: Oracle, host: Host, near: str, far: str) -> t.Iterator[Aim]:
+    """Aims of the rows that have a role of the host at one end, whatever their conditions: to ask is not to know."""
+    for row in oracle.rows:
+        kinds = [kind for end in ((near, far), (far, near)) if set(row[end[0]]) & set(host.roles) for kind in row[end[1]]]
+        for port in row["ports"] if kinds else ():
+            name, _slash, protocol = port["token"].partition("/")
+            peers = _by_family(address for kind in (*kinds, *port.get("responders", ())) for address in _members(oracle, host, kind))
+            if protocol in ("tcp", "udp"):
+                parties = [Party(kind, other) for other in (host, None) for kind in kinds] if name in SYMBOLIC else [Party("")]
+                yield Aim(protocol, sorted(_beside(end for party in parties for ends in oracle.numbers(name, party) for end in ends)), peers)
+
+
+def _members(oracle: Oracle, host: Host, kind: str) -> t.Iterator[Address | None]:
+    """Every host and every end of a network of a kind, and the addresses beside them."""
+    found = [address for other in oracle.hosts.values() if kind in (*other.roles, *other.kinds) for address in other.addresses]
+    found += [end for text, _mode, _site in oracle.networks(kind) if text != "any" for end in span(text)]
+    yield from (moved for address in found for step in (-1, 0, 1) if (moved := _moved(address, step)) not in host.addresses)
+
+
+def grid(pool: Pools, family: int) -> t.Iterator[Packet]:
+    """Every packet to a host from where a mistake would show: each host, each end of a network, a stranger, at each number that any row means."""
+    sources = [source for source in (*pool.hosts[family], *pool.edges[family], *STRANGERS[family][:1]) if source not in pool.own[family]]
+    for source, protocol, port in itertools.product(dict.fromkeys(sources), ("tcp", "udp"), pool.ports):
+        yield Packet(source, pool.own[family][0], protocol, port)
 
 
 def _address(pool: Pools, family: int, dice: random.Random) -> str:
@@ -94,7 +137,11 @@ def _ports(oracle: Oracle) -> set[int]:
     for token in tokens - {"icmp-echo", "any", "esp"}:
         for party in parties if token in SYMBOLIC else parties[:1]:
             found.update(end for ends in oracle.numbers(token, party) for end in ends)
-    return {number for port in found | set(WELL_KNOWN) for number in (port - 1, port, port + 1) if 0 < number < 65536}
+    return _beside({*found, *WELL_KNOWN})
+
+
+def _beside(numbers: t.Iterable[int]) -> set[int]:
+    return {port for number in numbers for port in (number - 1, number, number + 1) if 0 < port < 65536}
 
 
 def _moved(address: Address, step: int) -> Address | None:

@@ -70,7 +70,15 @@ class Expander:
             classes.setdefault(self._key(host), ClassPlan([])).hosts.append(host)
         for plan in classes.values():
             self._fill(plan)
+        self._say_who_is_missing()
         return list(classes.values())
+
+    def _say_who_is_missing(self) -> None:
+        """A path that no managed host stands at either end of was never looked at, and has its reason too."""
+        for path in self.paths:
+            if path.id not in self.used and not self.reasons[path.id]:
+                roles = dict.fromkeys(role for role in (*path.initiators, *path.responders) if role in self.topology.reference.roles)
+                self.reasons[path.id].add(f"no host has the role {' or '.join(roles)}")
 
     # -- which paths -----------------------------------------------------------------------------------------------------
 

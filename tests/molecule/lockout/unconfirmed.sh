@@ -8,7 +8,7 @@
 set -euo pipefail
 how=$1 host=$2
 scratch=$(mktemp -d)
-export ANSIBLE_TIMEOUT=20 # for the connection that cannot be, and for a busy machine
+export ANSIBLE_TIMEOUT=10 # for the connection that cannot be
 export ANSIBLE_SSH_CONTROL_PATH_DIR=$scratch/cp # no connection of earlier runs
 
 lab() { "$DATAPATH_LAB_COMMAND" run --in "$host" -- "$@"; }
@@ -20,6 +20,9 @@ finish() {
   rm -rf "$scratch"
 }
 trap finish EXIT
+
+# A connection of an earlier run that still tries to get in would take the place of the one below.
+"$DATAPATH_LAB_COMMAND" hangup
 
 # The first new connection gets in, no other does for an hour; what is established goes on.
 lab nft -f - <<'RULES'

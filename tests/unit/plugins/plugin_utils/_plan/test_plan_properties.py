@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from oracle import Openings, holds, merged, openings, probes_of
 from strategies import IMPLIED, KINDS, MEMBER_ROLES, REFERENCE, Organisation, organisations, shuffled
 
-from ansible_collections.datapath.exchange.plugins.plugin_utils._plan import artefact, both_ends
+from ansible_collections.datapath.exchange.plugins.plugin_utils._plan import artefact, both_ends, sets
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.compare import compare
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.compile import Plan
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.expand import ClassPlan
@@ -103,6 +103,7 @@ def test_peer_kind_without_anybody_opens_nothing(organisation: Organisation) -> 
 def test_path_is_used_or_skipped_with_a_reason_and_never_both(organisation: Organisation) -> None:
     plan = organisation.plan()
     skipped = {entry.path for entry in plan.skipped}
+    assert {path.id for path in REFERENCE.paths} <= skipped | plan.used
     assert not skipped & plan.used
     assert all(entry.reason for entry in plan.skipped)
     ran = {flow_path for host in plans(plan) for flow in host.flows for flow_path in flow.paths}
@@ -170,7 +171,6 @@ def test_without_implied_ports_a_row_opens_exactly_its_cells(literal: Plan, path
             wanted.setdefault(protocol, []).append((int(low), int(high or low)))
     found: dict[str, list[tuple[int, int]]] = {}
     for flow in (flow for host in plans(literal) for flow in host.flows if path.id in flow.paths):
-        # Towards a host of another's the range is not known.
         ports = [(port.low, port.high) for port in flow.ports]
         found.setdefault(flow.protocol, []).extend(ports)
         assert flow.origin == "documented"
@@ -252,7 +252,7 @@ def test_plan_on_disk_reads_back_as_it_was(organisation: Organisation) -> None:
 
 
 CHANGED: dict[str, t.Any] = {
-    "addresses": ["192.0.2.200"], "site": "branch", "zone": "perimeter", "cluster": "ccr9", "cluster_networks": ["198.51.100.0/28"], "file_share_witness": "198.51.100.9",
+    "addresses": ["192.0.2.200"], "site": "head", "zone": "perimeter", "cluster": "ccr9", "cluster_networks": ["198.51.100.0/28"], "file_share_witness": "198.51.100.9",
     "scr_targets": ["mailbox-8"], "rpc_range": "51000-51999", "static_ports": {"store": 6100}, "media_range": "20000-20999", "platform": "windows",
     "domain_member": False, "egress": "restricted", "ipsec": "requested", "exchange_level": "rtm", "probe": False, "gateway_mode": "tls",
     "gateway_fqdn": "gw.example", "gateway_dial_plan": "plan",
@@ -335,14 +335,12 @@ def _made_up(plan: Plan, made: ClassPlan, lost: t.Any) -> bool:
 
 
 def test_sets_that_would_share_a_name_stay_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ansible_collections.datapath.exchange.plugins.plugin_utils._plan import sets as module
-
-    digests = iter(range(10_000))
-    real = module._digest
-    # However short the digest is, a second set of one name must never replace the first.
-    monkeypatch.setattr(module, "_digest", lambda text: "same" if next(digests) % 3 else real(text))
-    monkeypatch.setattr(module, "_suffix", lambda *_args: "_x")
-    plan = full().plan()
-    contents = {(plan.members[name], plan.networks[name]) for name in plan.sets}
-    assert len(contents) == len(plan.sets)
-    assert len({name for name in plan.sets if name.startswith("mailbox_x")}) > 2
+    hosts = {f"mbx{number}": {"datapath_addresses": [f"192.0.2.{number}"], "datapath_site": f"site {number}"} for number in range(1, 6)}
+    hubs = {f"hub{number}": {"datapath_addresses": [f"192.0.2.{number + 10}"], "datapath_site": f"site {number}"} for number in range(1, 6)}
+    real = sets._digest
+    # However short a digest is, a set must never replace another of the same name.
+    monkeypatch.setattr(sets, "slug", lambda _label: "x")
+    monkeypatch.setattr(sets, "_digest", lambda text: real(text) if text.endswith("++") else "same")
+    plan = Organisation(Inventory({**hosts, **hubs}, {"mailbox": list(hosts), "hub_transport": list(hubs)}), {}).plan()
+    in_one_site = sorted(sorted(plan.members[name]) for name in plan.sets if name.startswith("mailbox_in_x"))
+    assert in_one_site == [[name] for name in hosts]

@@ -160,6 +160,11 @@ def test_a_family_without_members_gets_no_rule() -> None:
     assert [fact.family for fact in read_back(render(plan)).flows if fact.paths == ("one-family",)] == ["ipv4"]
 
 
+def test_a_host_of_one_family_has_no_set_of_the_other() -> None:
+    table = read_back(render(example(families=("ipv6",))))
+    assert {each.family for each in table.sets.values() if not each.concatenated} == {"ipv6"}
+
+
 @pytest.mark.parametrize("family", base.FAMILIES)
 def test_everyone_is_everyone_of_the_host_s_own_families_only(family: str) -> None:
     plan = example(families=(family,))
