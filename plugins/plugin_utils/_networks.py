@@ -60,7 +60,7 @@ def parse_host(text: str) -> tuple[int, int]:
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
-        raise NetworkError(f"{text!r} is not an IPv4 or IPv6 address") from None
+        raise NetworkError(f"{text!r} is not an IPv4 or IPv6 address; write it alone, without a name or prefix length") from None
     for flaw in ("is_unspecified", "is_loopback", "is_multicast", "is_link_local"):
         if getattr(address, flaw):
             raise NetworkError(f"{text!r} is {flaw[3:].replace('_', ' ')}: peers cannot reach the host there")

@@ -183,6 +183,7 @@ class _Reader:
         self.inventory = inventory
         self.given_options = {name: value for name, value in options.items() if value is not None}
         self.errors: list[str] = []
+        self.unknown: dict[str, list[str]] = {}
         self.host_features = {name for name, feature in reference.features.items() if feature.owner}
         self.organisation_features = {name for name, feature in reference.features.items() if not feature.owner}
         self.known = {*ORGANISATION_DEFAULTS, *HOST_VARIABLES, *APPLY_VARIABLES, *reference.features}
@@ -195,6 +196,7 @@ class _Reader:
         relevant = sorted({*roles, *kinds})
         organisation = self._organisation(relevant)
         hosts = _named_witnesses({name: self._host(name, tuple(roles.get(name, ())), tuple(kinds.get(name, ()))) for name in relevant})
+        self._check_unknown()
         managed = {name: host for name, host in hosts.items() if host.managed}
         outsiders = {name: host for name, host in hosts.items() if not host.managed}
         sites = {host.site for host in managed.values()}
@@ -222,19 +224,19 @@ class _Reader:
     def _role_groups(self) -> dict[str, list[str]]:
         value = self._organisation_value("role_groups", sorted(self.inventory.hosts))
         if not isinstance(value, t.Mapping):
-            self.errors.append("datapath_role_groups: expected a mapping of role to list of groups, for example {hub_transport: [hubs]}")
+            self.errors.append("organisation: datapath_role_groups: expected a mapping of role to list of groups, for example {hub_transport: [hubs]}")
             return {}
         result: dict[str, list[str]] = {}
         for role, groups in value.items():
             names = [groups] if isinstance(groups, str) else groups
             if role not in self.reference.roles and role not in self.reference.peer_kinds:
-                self.errors.append(f"datapath_role_groups.{role}: is neither a role nor a peer kind{_suggest(str(role), self._kinds())}")
+                self.errors.append(f"organisation: datapath_role_groups.{role}: is neither a role nor a peer kind{_suggest(str(role), self._kinds())}")
             elif not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
-                self.errors.append(f"datapath_role_groups.{role}: expected a list of group names")
+                self.errors.append(f"organisation: datapath_role_groups.{role}: expected a list of group names")
             else:
                 for name in names:
                     if name not in self.inventory.groups:
-                        self.errors.append(f"datapath_role_groups.{role}: group {name!r} is not in the inventory{_suggest(name, self.inventory.groups)}")
+                        self.errors.append(f"organisation: datapath_role_groups.{role}: group {name!r} is not in the inventory{_suggest(name, self.inventory.groups)}")
                 result[role] = [name for name in names if name in self.inventory.groups]
         return result
 
@@ -366,7 +368,7 @@ class _Reader:
             self.errors.append(f"{name!r}: host name: has characters that no rule, file or log can carry safely; use letters, digits, '.', '_', '-'")
         for key in variables:
             if key.startswith("datapath_") and key[9:] not in self.known:
-                self.errors.append(f"{name}: {key}: is not a variable of this collection{_suggest(key, ['datapath_' + known for known in self.known])}")
+                self.unknown.setdefault(key, []).append(name)
         v4, v6 = self._addresses(name, variables)
         platform, release = self._platform(name, variables)
         unmanaged = not roles
@@ -395,6 +397,14 @@ class _Reader:
             self._features(name, roles, variables),
         )
 
+    def _check_unknown(self) -> None:
+        """A name that a group gives to all its hosts is one mistake."""
+        for key, hosts in sorted(self.unknown.items()):
+            where = hosts[0] if len(hosts) == 1 else f"{hosts[0]} and {len(hosts) - 1} more"
+            close = difflib.get_close_matches(key[9:], sorted(self.known), 1, 0.6)
+            hint = f"; did you mean 'datapath_{close[0]}'?" if close else "; remove it"
+            self.errors.append(f"{where}: {key}: is not a variable of this collection{hint}")
+
     def _addresses(self, name: str, variables: t.Mapping[str, t.Any]) -> tuple[tuple[int, ...], tuple[int, ...]]:
         value, where = variables.get("datapath_addresses"), "datapath_addresses"
         if value is None:
@@ -405,7 +415,7 @@ class _Reader:
         numbers: dict[int, list[int]] = {4: [], 6: []}
         entries = [value] if isinstance(value, str) else value
         if not isinstance(entries, (list, tuple)) or not entries:
-            self.errors.append(f"{name}: {where}: {_short(value)} is not a list of addresses")
+            self.errors.append(f"{name}: {where}: {_short(value)} is not a list of one address or more")
             return (), ()
         for index, entry in enumerate(entries):
             try:
@@ -650,7 +660,8 @@ class _Reader:
         for host in managed.values():
             for target in host.scr_targets:
                 if target not in managed or "mailbox" not in managed[target].roles:
-                    self.errors.append(f"{host.name}: datapath_scr_targets: {target!r} is not a managed mailbox server{_suggest(target, managed)}")
+                    others = [name for name, other in managed.items() if "mailbox" in other.roles and other is not host]
+                    self.errors.append(f"{host.name}: datapath_scr_targets: {target!r} is not a managed mailbox server{_suggest(target, others)}")
             self._check_witness(host, hosts)
             if host.cluster and "mailbox" not in host.roles:
                 self.errors.append(f"{host.name}: datapath_cluster: only mailbox servers are cluster nodes; this one is {', '.join(host.roles)}")

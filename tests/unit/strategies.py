@@ -39,10 +39,36 @@ class Organisation:
         return compile_plan(self.inventory, {**self.options, **changed})
 
     def with_host(self, name: str, **variables: t.Any) -> Organisation:
-        """The same with further ``datapath_`` variables of one host."""
+        """The same with further ``datapath_`` variables of one host, which may be new."""
         more = {f"datapath_{key}": value for key, value in variables.items()}
-        hosts = {**self.inventory.hosts, name: {**self.inventory.hosts[name], **more}}
+        hosts = {**self.inventory.hosts, name: {**self.inventory.hosts.get(name, {}), **more}}
         return Organisation(Inventory(hosts, self.inventory.groups), self.options)
+
+    def with_groups(self, **groups: list[str]) -> Organisation:
+        """The same with other members of some groups."""
+        return Organisation(Inventory(self.inventory.hosts, {**self.inventory.groups, **groups}), self.options)
+
+    def with_options(self, **changed: t.Any) -> Organisation:
+        return Organisation(self.inventory, {**self.options, **changed})
+
+    def with_peers(self, **kinds: t.Any) -> Organisation:
+        """The same with other networks of some peer kinds."""
+        return self.with_options(peers={**self.options.get("peers", {}), **kinds})
+
+
+def small(**options: t.Any) -> Organisation:
+    """Each role once, two mailbox servers, a domain controller and a gateway in one site; a few networks of peers."""
+    hosts = {
+        "hub1": ["192.0.2.1"], "edge1": ["192.0.2.2"], "mbx1": ["192.0.2.3", "2001:db8::3"], "mbx2": ["192.0.2.4"], "cas1": ["192.0.2.5"], "um1": ["192.0.2.6"],
+        "dc1": ["198.51.100.1"], "gw1": ["198.51.100.2"],
+    }
+    groups = {
+        "hub_transport": ["hub1"], "edge_transport": ["edge1"], "mailbox": ["mbx1", "mbx2"], "client_access": ["cas1"], "unified_messaging": ["um1"],
+        "domain_controller": ["dc1"], "ip_gateway": ["gw1"],
+    }
+    peers = {"mapi_client": ["203.0.113.0/29"], "internet_mta": ["203.0.113.8/29"], "backup_server": ["203.0.113.16"]}
+    variables = {name: {"datapath_addresses": value} for name, value in hosts.items()}
+    return Organisation(Inventory(variables, groups), {"peers": peers, **options})
 
 
 def maybe(strategy: st.SearchStrategy[t.Any]) -> st.SearchStrategy[t.Any]:
@@ -187,4 +213,4 @@ garbage = st.recursive(
 )
 """Whatever YAML, JSON or an extra variable could put where a value is expected."""
 
-__all__ = ("IMPLIED", "KINDS", "MEMBER_ROLES", "ORGANISATION_FEATURES", "REFERENCE", "SITES", "Organisation", "garbage", "maybe", "organisations", "shuffled")
+__all__ = ("IMPLIED", "KINDS", "MEMBER_ROLES", "ORGANISATION_FEATURES", "REFERENCE", "SITES", "Organisation", "garbage", "maybe", "organisations", "shuffled", "small")

@@ -27,6 +27,13 @@ _DEFAULT_IPSEC = {"as_documented": "absent", "prefer_encrypted": "requested", "r
 _WEAKEST_FIRST = ("none", "starttls", "rpc", "kerberos", "tls")
 
 
+_NO_PAIR = {
+    "same_cluster": "no two mailbox servers have one datapath_cluster",
+    "replication": "no two mailbox servers have one datapath_cluster, and none has datapath_scr_targets",
+    "witness": "no host has a datapath_file_share_witness",
+}
+
+
 @dataclass(frozen=True)
 class Leg:
     """One port of one path, seen from one end: what the planner loops over."""
@@ -194,14 +201,16 @@ class Expander:
         return len(selection.hosts) == 1 and selection.hosts[0].name == host.name and nobody_else
 
     def _nobody(self, leg: Leg, relation: str, wanted: frozenset[tuple[str, bool]]) -> str:
+        if relation in _NO_PAIR:
+            return _NO_PAIR[relation]
         kind = self.sets.resolve_kind(leg.remote, leg.local)
-        known = bool(self.topology.by_role.get(kind) or self.topology.by_kind.get(kind) or self.topology.networks.get(kind))
-        if not known:
-            what = f"no host has the role {kind}" if kind in self.topology.reference.roles else f"the inventory names no {kind}"
-            return what
+        is_role = kind in self.topology.reference.roles
+        if not (self.topology.by_role.get(kind) or self.topology.by_kind.get(kind) or self.topology.networks.get(kind)):
+            return f"no host has the role {kind}" if is_role else f"the inventory names no {kind}"
         if wanted:
             return f"no other {kind} has " + ", ".join(f"datapath_{name} {'on' if on else 'off'}" for name, on in sorted(wanted))
-        return f"no other {kind} stands in the relation {relation} to the hosts concerned"
+        where = {"same_site": " in the same site", "subscribed": " in the subscribed site", "other_site": " in another site"}.get(relation, "")
+        return f"there is no other {kind}{where}" if is_role else f"no {kind} is meant for the site"
 
     def _conditions(self, leg: Leg, host: Host) -> frozenset[tuple[str, bool]] | None:
         """Features that the far end must have, or None when a condition on this side is not met."""
@@ -236,7 +245,10 @@ class Expander:
         return True
 
     def _management_ports(self, leg: Leg, host: Host) -> tuple[PortRange, ...]:
-        if leg.path.platforms and host.platform not in leg.path.platforms or self._conditions(leg, host) is None:
+        if leg.path.platforms and host.platform not in leg.path.platforms:
+            self.reasons[leg.path.id].add(f"only for hosts on {' or '.join(leg.path.platforms)}")
+            return ()
+        if self._conditions(leg, host) is None:
             return ()
         self.used.add(leg.path.id)
         return resolve(leg.port.token.partition("/")[0], host)

@@ -36,6 +36,7 @@ class Stage:
 
     def __init__(self, directory: Path, inventory: dict[str, t.Any]) -> None:
         self.directory = directory
+        self.environment: dict[str, str] = {}
         self.inventory(inventory)
 
     def inventory(self, inventory: dict[str, t.Any]) -> None:
@@ -68,6 +69,7 @@ class Stage:
         environment = {
             **os.environ, "PYTHONPATH": os.pathsep.join(SEARCH), "ANSIBLE_COLLECTIONS_PATH": SEARCH[0], "ANSIBLE_HOME": str(self.directory / "home"),
             "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOCALHOST_WARNING": "0", "COLUMNS": "1000",
+            **self.environment,
         }
         for name_ in ("ANSIBLE_CONFIG", "ANSIBLE_STDOUT_CALLBACK"):
             environment.pop(name_, None)

@@ -142,6 +142,14 @@ def test_set_fact_does_not_leak_in(stage: Stage, extra: dict[str, t.Any]) -> Non
     assert plan["errors"] == ["mbx1: datapath_site: was set by set_fact, register, include_vars or a fact; set it in inventory"]
 
 
+def test_facts_of_an_earlier_run_do_not_leak_in(stage: Stage) -> None:
+    stage.environment = {"ANSIBLE_CACHE_PLUGIN": "jsonfile", "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(stage.directory / "facts")}
+    stage.tasks({"ansible.builtin.set_fact": {"datapath_site": "elsewhere", "cacheable": True}}, arguments=["--limit", "mbx1"])
+    assert (stage.directory / "facts" / "mbx1").exists()
+    (plan,) = stage.tasks(PLAN).results
+    assert plan["errors"] == ["mbx1: datapath_site: was set by set_fact, register, include_vars or a fact; set it in inventory"]
+
+
 def test_facts_do_not_leak_in_through_templates(stage: Stage) -> None:
     stage.inventory(changed(
         hub1={"datapath_site": "{{ learned }}"}, hub2={"datapath_site": "{{ hostvars.mbx1.learned }}"}, mbx1={"datapath_site": "{{ ansible_facts.learned }}"},

@@ -75,6 +75,7 @@ def test_allowed(asker: Asker, source: str, target: str, port: str) -> None:
 @pytest.mark.parametrize(("source", "target", "port", "reason"), [
     ("hub1", "mbx1", "3389/tcp", "no inbound flow of mbx1 for 3389/tcp admits hub1"),
     ("hub1", "mbx1", "134-135/tcp", "no inbound flow of mbx1 for 134-135/tcp admits hub1"),
+    ("hub1", "mbx1", "135-136/tcp", "no inbound flow of mbx1 for 135-136/tcp admits hub1"),
     ("hub1", "mbx1", "135/udp", "no inbound flow of mbx1 for 135/udp admits hub1; it is open from client_access"),
     ("192.0.2.200", "mbx1", "135/tcp", "no inbound flow of mbx1 for 135/tcp admits 192.0.2.200; it is open from"),
     ("198.51.100.200", "mbx1", "135/tcp", "no inbound flow of mbx1 for 135/tcp admits 198.51.100.200; it is open from"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 
 from hypothesis import given
-from oracle import Oracle, covered, openings, probes_of
+from pairwise import Oracle, covered, openings, probes_of
 from strategies import Organisation, organisations
 
 from ansible_collections.datapath.exchange.plugins.plugin_utils import _networks

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from oracle import Openings, holds, merged, openings, probes_of
+from pairwise import Openings, holds, merged, openings, probes_of
 from strategies import IMPLIED, KINDS, MEMBER_ROLES, REFERENCE, Organisation, organisations, shuffled
 
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan import artefact, both_ends, sets
