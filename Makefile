@@ -25,6 +25,9 @@ unit: ## unit tests on the newest and the oldest ansible-core
 oracle: ## random packets through real kernels, judged without the plan
 	@$(TOOLS)/oracle.sh
 
+oracle: ## random packets through real kernels, against an independent reading of the tables
+	@$(TOOLS)/oracle.sh
+
 golden: ## write the expected plans and rules again; "git diff" is the review
 	@$(TOOLS)/golden.sh
 
@@ -49,7 +52,7 @@ test: ## everything above, as CI runs it
 demo: ## a mail organisation on this machine, closed and proved (KEEP=1 leaves it up)
 	@$(TOOLS)/demo.sh
 
-bench: ## measure ratios and write docs/performance.md
+bench: ## measure ratios, write docs/performance.md
 	@$(TOOLS)/bench.sh
 
 docs: ## write the generated documentation again

@@ -106,4 +106,4 @@ def contains(intervals: t.Sequence[Interval], number: int) -> bool:
     return any(low <= number <= high for low, high in intervals)
 
 
-__all__ = ("Interval", "NetworkError", "WIDTH", "contains", "covers_family", "merge", "parse", "parse_host", "texts")
+__all__ = ("WIDTH", "Interval", "NetworkError", "contains", "covers_family", "merge", "parse", "parse_host", "texts")

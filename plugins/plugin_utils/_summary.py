@@ -45,7 +45,8 @@ def lines(
 
 def _head(summary: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     sites = summary["sites"]
-    yield f"Plan {summary['digest'][:12]}: {summary['hosts']} hosts in {len(sites)} {'site' if len(sites) == 1 else 'sites'} ({_some(sites)}), reference {summary['reference']}"
+    where = f"{len(sites)} {'site' if len(sites) == 1 else 'sites'} ({_some(sites)})"
+    yield f"Plan {summary['digest'][:12]}: {summary['hosts']} hosts in {where}, reference {summary['reference']}"
     yield f"Scope: {summary['scope']}; encryption: {summary['encryption']}"
     yield f"{summary['statement']} Source: {summary['statement_source']}"
     yield f"{summary['flows']} flows on all hosts from {summary['paths_used']} paths; {summary['paths_skipped']} paths are not used here"

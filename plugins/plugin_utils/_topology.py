@@ -76,7 +76,7 @@ _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}\Z")
 _LABEL_RULE = "name of letters, digits, blanks, '.', '_' and '-' (at most 63)"
 
 
-class InputErrors(ValueError):
+class InputErrors(ValueError):  # noqa: N818 - it holds many
     """Everything wrong with the inventory: ``errors`` holds one sentence per mistake, ``host: variable: what, how to fix``."""
 
     def __init__(self, errors: t.Sequence[str]) -> None:
@@ -236,7 +236,8 @@ class _Reader:
             else:
                 for name in names:
                     if name not in self.inventory.groups:
-                        self.errors.append(f"organisation: datapath_role_groups.{role}: group {name!r} is not in the inventory{_suggest(name, self.inventory.groups)}")
+                        self.errors.append(f"organisation: datapath_role_groups.{role}: group {name!r} is not in the"
+                        f" inventory{_suggest(name, self.inventory.groups)}")
                 result[role] = [name for name in names if name in self.inventory.groups]
         return result
 
@@ -313,11 +314,12 @@ class _Reader:
             if found is ...:
                 found, where = value, host
             elif value != found:
-                self.errors.append(f"{host}: {key}: {_short(value)} differs from {_short(found)} of {where}; it has one value for the whole organisation, set it in group all")
+                self.errors.append(f"{host}: {key}: {_short(value)} differs from {_short(found)} of {where}; it has one value for the whole"
+                " organisation, set it in group all")
                 break
         option = self.given_options.get(name, ...)
         fallback = ORGANISATION_DEFAULTS.get(name) if default is ... else default
-        if option is not ... and found is not ... and option != found and option != fallback:
+        if option is not ... and found is not ... and option not in (found, fallback):
             self.errors.append(f"{where}: {key}: {_short(found)} in the inventory differs from {_short(option)} of the plan task; set it in one place")
         if found is not ...:
             return found
@@ -332,7 +334,8 @@ class _Reader:
             return
         for name in names:
             if name not in sources:
-                self.errors.append(f"organisation: datapath_disabled_implied: {name!r} is no implied path or source of {self.reference.name}{_suggest(name, sources)}")
+                self.errors.append(f"organisation: datapath_disabled_implied: {name!r} is no implied path or source of"
+                f" {self.reference.name}{_suggest(name, sources)}")
 
     def _check_waivers(self, result: dict[str, t.Any]) -> None:
         waivers = result["waivers"]
@@ -447,10 +450,11 @@ class _Reader:
         for index, entry in enumerate(entries):
             try:
                 family, low, high = _networks.parse(entry)
-                if _networks.covers_family(family, ((low, high),)):
-                    raise _networks.NetworkError(f"{entry!r} is every address; name the cluster network")
             except _networks.NetworkError as exc:
                 self.errors.append(f"{name}: datapath_cluster_networks[{index}]: {exc}")
+                continue
+            if _networks.covers_family(family, ((low, high),)):
+                self.errors.append(f"{name}: datapath_cluster_networks[{index}]: {entry!r} is every address; name the cluster network")
         return entries
 
     def _witness(self, name: str, variables: t.Mapping[str, t.Any]) -> str:
@@ -736,6 +740,17 @@ def _suggest(name: str, known: t.Iterable[str]) -> str:
 
 
 __all__ = (
-    "APPLY_VARIABLES", "CHOICES", "DEFAULT_SITE", "GATEWAY_KINDS", "HOST_VARIABLES", "Host", "InputErrors", "Inventory", "Network", "ORGANISATION_DEFAULTS",
-    "Topology", "WINDOWS_RELEASES", "read_topology",
+    "APPLY_VARIABLES",
+    "CHOICES",
+    "DEFAULT_SITE",
+    "GATEWAY_KINDS",
+    "HOST_VARIABLES",
+    "ORGANISATION_DEFAULTS",
+    "WINDOWS_RELEASES",
+    "Host",
+    "InputErrors",
+    "Inventory",
+    "Network",
+    "Topology",
+    "read_topology",
 )

@@ -9,7 +9,7 @@ Ratios, never bare times: what is compared runs on the same machine in the same 
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import os
 import shutil
@@ -40,7 +40,7 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def verdict(met: bool) -> str:  # noqa: FBT001 - a word for a yes or no
+def verdict(met: bool) -> str:
     return "met" if met else "**missed**"
 
 
@@ -51,7 +51,9 @@ def table(*rows: tuple[object, ...]) -> Lines:
 
 def planning(_work: Path) -> Lines:
     """Plan and render of small and large organisations."""
-    rows: list[tuple[object, ...]] = [("hosts", "classes", "plan, CPU s", "render, CPU s", "both per managed host, ms", "write the plan, CPU s", "rules, MB", "memory, MB")]
+    rows: list[tuple[object, ...]] = [
+        ("hosts", "classes", "plan, CPU s", "render, CPU s", "both per managed host, ms", "write the plan, CPU s", "rules, MB", "memory, MB"),
+    ]
     costs = {}
     for hosts, extra in ((100, []), (1000, []), (10000, []), (10000, ["clusters"])):
         say(f"plan and render {hosts} hosts {' '.join(extra)}")
@@ -68,8 +70,9 @@ def planning(_work: Path) -> Lines:
         "## Plan and render", "",
         "Five roles, domain controllers, gateways and clients in equal parts; five eighths of the hosts are managed. Rendering includes reading the text back"
         " and comparing it with the plan.", "", *table(*rows),
-        f"Goals: 1,000 hosts under 1.5 CPU s: {verdict(small < 1.5)} ({small:.2f}). 10,000 hosts under 15 CPU s and 600 MB: {verdict(large < 15 and memory < 600)} ({large:.2f},"
-        f" {memory} MB). Ten times the hosts cost {large / small:.1f} times as much, although each then names ten times the peers.", "",
+        f"Goals: 1,000 hosts under 1.5 CPU s: {verdict(small < 1.5)} ({small:.2f})."
+        f" 10,000 hosts under 15 CPU s and 600 MB: {verdict(large < 15 and memory < 600)} ({large:.2f}, {memory} MB)."
+        f" Ten times the hosts cost {large / small:.1f} times as much, although each then names ten times the peers.", "",
     ]
 
 
@@ -92,13 +95,17 @@ def against_aerleon(work: Path) -> Lines:
         written = len(list((top / "out").iterdir()))
         rows.append((f"{hosts:,} ({written} policies)", f"{ours.cpu:.2f}", f"{theirs.cpu:.2f}", f"{theirs.cpu / ours.cpu:.1f}"))
     return [
-        f"## Against {AERLEON}", "", "Its policies are made from the inbound flows of our plan, one policy per managed host, so both do the same work. Whole processes, start included;"
+        f"## Against {AERLEON}", "",
+        "Its policies are made from the inbound flows of our plan, one policy per managed host, so both do the same work. Whole processes, start included;"
         " ours also plans, and writes the plan.", "", *table(*rows),
     ]
 
 
 def ansible_env() -> dict[str, str]:
-    return {"ANSIBLE_COLLECTIONS_PATH": os.environ["PYTHONPATH"].split(":")[0], "ANSIBLE_LOCALHOST_WARNING": "False", "ANSIBLE_FORKS": "10", "ANSIBLE_PYTHON_INTERPRETER": sys.executable}
+    return {
+        "ANSIBLE_COLLECTIONS_PATH": os.environ["PYTHONPATH"].split(":")[0], "ANSIBLE_LOCALHOST_WARNING": "False", "ANSIBLE_FORKS": "10",
+        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+    }
 
 
 def playbook(work: Path, what: str, inventory: Path, *extra: str) -> list[str]:
@@ -120,7 +127,10 @@ def plan_playbook(work: Path) -> Lines:
         ours = measure.median_cost(playbook(work, "datapath.exchange.plan", inventory, *options), 3, env=ansible_env()).cpu
         worst = max(worst, ours / floor)
         rows.append((f"{hosts:,}", f"{floor:.2f}", f"{ours:.2f}", f"{ours / floor:.2f}"))
-    return ["## The plan playbook", "", "Against a play without tasks on the same inventory: Ansible's own floor.", "", *table(*rows), f"Goal: under twice the floor: {verdict(worst < 2)}.", ""]
+    return [
+        "## The plan playbook", "", "Against a play without tasks on the same inventory: Ansible's own floor.", "", *table(*rows),
+        f"Goal: under twice the floor: {verdict(worst < 2)}.", "",
+    ]
 
 
 SANDBOX = """set -eu
@@ -149,7 +159,7 @@ def applying(work: Path) -> Lines:
     loop = work / "loop.yml"
     loop.write_text(
         "- hosts: mailbox-1\n  gather_facts: false\n  tasks:\n    - ansible.builtin.iptables:\n        chain: INPUT\n        protocol: tcp\n"
-        f"        destination_port: \"{{{{ item }}}}\"\n        jump: ACCEPT\n      loop: \"{{{{ range(1, {rules + 1}) | list }}}}\"\n", encoding="utf-8")
+        f'        destination_port: "{{{{ item }}}}"\n        jump: ACCEPT\n      loop: "{{{{ range(1, {rules + 1}) | list }}}}"\n', encoding="utf-8")
     local = ["-e", "ansible_connection=local"]
     base = measure.median_cost(sandboxed(*playbook(work, str(noop), inventory, "--limit", "mailbox-1", *local)), 3, env=ansible_env())
     ours = measure.median_cost(sandboxed(*site), 3, env=ansible_env())
@@ -190,7 +200,7 @@ def unchanged(work: Path) -> Lines:
         script = work / "twice.sh"
         quoted = [" ".join(f"'{word}'" for word in command) for command in (first, every)]
         script.write_text(
-            f"set -eu\n{quoted[0]} > {work}/first.log\nstart=$(date +%s.%N)\n{quoted[1]} > {work}/second.log\necho \"$start $(date +%s.%N)\"\n", encoding="utf-8")
+            f'set -eu\n{quoted[0]} > {work}/first.log\nstart=$(date +%s.%N)\n{quoted[1]} > {work}/second.log\necho "$start $(date +%s.%N)"\n', encoding="utf-8")
         done = measure.run(sandboxed("sh", str(script)), env=ansible_env())
         start, end = map(float, done.out.split())
         if "changed=1" in (work / "second.log").read_text(encoding="utf-8"):
@@ -222,7 +232,8 @@ def passing(_work: Path) -> Lines:
             median, low, high = measure.paired(seconds("", what), seconds(text, what), times)
             rows.append((label, f"{median:.3f}", f"{low:.3f}", f"{high:.3f}", f"{goal}: {verdict(median >= goal)}"))
     return [
-        "## Through the rules", "", "Two network namespaces on one machine; the rules of a mailbox server of an organisation of 1,000 hosts, every flow loaded.", "", *table(*rows),
+        "## Through the rules", "",
+        "Two network namespaces on one machine; the rules of a mailbox server of an organisation of 1,000 hosts, every flow loaded.", "", *table(*rows),
     ]
 
 
@@ -251,7 +262,7 @@ def main() -> None:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     head = HEAD.format(
-        date=datetime.datetime.now(datetime.timezone.utc).date(), cores=os.cpu_count(), kernel=os.uname().release.split("-")[0], python=sys.version.split()[0])
+        date=dt.datetime.now(dt.timezone.utc).date(), cores=os.cpu_count(), kernel=os.uname().release.split("-")[0], python=sys.version.split()[0])
     text = "\n".join([head, *(line for section in sections for line in section)]).rstrip() + "\n"
     if sys.argv[1:]:
         print(text)

@@ -76,7 +76,8 @@ def _inside(addresses: t.Sequence[str]) -> None:
         raise OSError(ctypes.get_errno(), "unshare")
     pid = os.getpid()
     _run("nsenter", f"--net=/proc/{pid}/fd/{old}", "ip", "link", "set", "host0", "netns", str(pid))
-    _run("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.host0.rp_filter=0", "net.ipv6.conf.host0.accept_ra=0", "net.ipv6.conf.host0.accept_dad=0")
+    for setting in ("ipv4.conf.all.rp_filter", "ipv4.conf.host0.rp_filter", "ipv6.conf.host0.accept_ra", "ipv6.conf.host0.accept_dad"):
+        _run("sysctl", "-qw", f"net.{setting}=0")
     _run("ip", "link", "set", "lo", "up")
     _run("ip", "link", "set", "host0", "up")
     for address in addresses:
@@ -119,7 +120,7 @@ def packet_bytes(number: int, source: str, destination: str, protocol: str, port
 def _sum(content: bytes) -> int:
     """RFC 1071."""
     content += b"\0" * (len(content) % 2)
-    total = sum(struct.unpack(f"!{len(content) // 2}H", content))
+    total: int = sum(struct.unpack(f"!{len(content) // 2}H", content))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF

@@ -13,7 +13,7 @@ import ipaddress
 import itertools
 import typing as t
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import yaml
@@ -90,8 +90,8 @@ class Oracle:
         self.rows += self._support_statement() if self.option("scope", "documented") == "supported" else []
         self.asked = [(row, port) for row in self.rows if self._row_counts(row) for port in row["ports"] if self._port_counts(row, port)]
         # Remembered, because thousands of packets ask for the same few hosts.
-        self.at = lru_cache(maxsize=None)(self._at)
-        self.stands_for = lru_cache(maxsize=None)(self._stands_for)
+        self.at = cache(self._at)
+        self.stands_for = cache(self._stands_for)
 
     # -- the inventory -----------------------------------------------------------------------------------------------
 
@@ -238,10 +238,11 @@ class Oracle:
         if relation == "witness":
             given = first.get("file_share_witness") if first else None
             return given is not None and (responder.why == given if second is None else _is_witness_of(second, given))
-        assert first and second, f"{row['id']}: {relation} joins hosts"
+        if not first or not second:
+            raise ValueError(f"{row['id']}: {relation} joins hosts")
         if relation == "same_site":
             # The switch widens the rows that were read as staying in a site; the full trust of decision 1 is about one site by its nature.
-            widened = not self.option("enforce_site_scope", True) and row["ports"][0]["token"] != "any/any"
+            widened = not self.option("enforce_site_scope", True) and row["section"] != "implied"
             return first.site == second.site or widened
         return {
             "subscribed": first.site == second.site,
@@ -336,7 +337,7 @@ def _pairs(row: Row, port: Row) -> t.Iterator[tuple[str, str]]:
                 yield responder, initiator
 
 
-@lru_cache(maxsize=None)
+@cache
 def _may_match(token: str, protocol: str, number: int) -> bool:
     """Whether a port can be meant at all, before anybody asks who answers: saves time, decides nothing."""
     name, _slash, wanted = token.partition("/")
@@ -358,13 +359,13 @@ def _windows_range(host: Host) -> Range:
     return (1025, 5000) if str(release) == "2003" else (1025, 60000)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _range(text: str) -> Range:
     low, _dash, high = str(text).partition("-")
     return int(low), int(high or low)
 
 
-@lru_cache(maxsize=None)
+@cache
 def span(network: str) -> tuple[Address, Address]:
     """The first and last address of a network text."""
     low, dash, high = network.partition("-")

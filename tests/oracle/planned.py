@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import ipaddress
-import random
 import typing as t
 from dataclasses import dataclass
 
@@ -56,7 +55,7 @@ def questions(oracle: Oracle, host: str, count: int, seed: str) -> list[tuple[st
     pool, asked = sampling.pools(oracle, host), {"in": oracle.inbound, "out": oracle.outbound}
     return [
         (direction, packet, asked[direction](host, packet)) for direction in asked for family in (4, 6) if pool.own[family]
-        for packet in sampling.packets(pool, direction, family, count, random.Random(f"{seed} {host} {direction} {family}"))
+        for packet in sampling.packets(pool, direction, family, count, sampling.dice(f"{seed} {host} {direction} {family}"))
     ]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import typing as t
 
+from ansible_collections.datapath.exchange.tests.oracle import sampling
 from ansible_collections.datapath.exchange.tests.oracle.inventory import Organisation
 from ansible_collections.datapath.exchange.tests.oracle.oracle import GATEWAYS, Oracle
 
@@ -18,7 +19,7 @@ SITES = ("a", "b")
 
 
 def make(seed: int) -> Organisation:
-    dice = random.Random(f"organisation {seed}")
+    dice = sampling.dice(f"organisation {seed}")
     organisation = Organisation(f"random {seed}")
     catalogue = Oracle({}, {})
     shared = _shared(catalogue, dice)

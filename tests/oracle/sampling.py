@@ -41,6 +41,11 @@ class Aim:
     peers: dict[int, list[str]]
 
 
+def dice(seed: str) -> random.Random:
+    """The same dice for the same text, on every machine."""
+    return random.Random(seed)  # noqa: S311 - repeatable on purpose
+
+
 def pools(oracle: Oracle, name: str) -> Pools:
     host = oracle.hosts[name]
     everybody = [address for other in oracle.hosts.values() if other != host for address in other.addresses]
@@ -54,16 +59,16 @@ def pools(oracle: Oracle, name: str) -> Pools:
     )
 
 
-def packets(pool: Pools, direction: str, family: int, count: int, dice: random.Random) -> t.Iterator[Packet]:
+def packets(pool: Pools, direction: str, family: int, count: int, roll: random.Random) -> t.Iterator[Packet]:
     aims = [aim for aim in pool.aims[direction] if aim.peers[family]]
     for _index in range(count):
-        own = dice.choice(pool.own[family])
-        if aims and dice.random() < 0.4:
-            aim = dice.choice(aims)
-            peer, protocol, port = dice.choice(aim.peers[family]), aim.protocol, dice.choice(aim.ports)
+        own = roll.choice(pool.own[family])
+        if aims and roll.random() < 0.4:
+            aim = roll.choice(aims)
+            peer, protocol, port = roll.choice(aim.peers[family]), aim.protocol, roll.choice(aim.ports)
         else:
-            peer, protocol = _address(pool, family, dice), dice.choice(PROTOCOLS)
-            port = dice.choice(pool.ports) if dice.random() < 0.75 else dice.randint(1, 65535)
+            peer, protocol = _address(pool, family, roll), roll.choice(PROTOCOLS)
+            port = roll.choice(pool.ports) if roll.random() < 0.75 else roll.randint(1, 65535)
         source, destination = (peer, own) if direction == "in" else (own, peer)
         yield Packet(source, destination, protocol, port if protocol in ("tcp", "udp") else 0)
 
@@ -94,20 +99,20 @@ def grid(pool: Pools, family: int) -> t.Iterator[Packet]:
         yield Packet(source, pool.own[family][0], protocol, port)
 
 
-def _address(pool: Pools, family: int, dice: random.Random) -> str:
+def _address(pool: Pools, family: int, roll: random.Random) -> str:
     while True:
-        kind = dice.random()
+        kind = roll.random()
         if kind < 0.45 and pool.hosts[family]:
-            return dice.choice(pool.hosts[family])
+            return roll.choice(pool.hosts[family])
         if kind < 0.75 and pool.edges[family]:
-            return dice.choice(pool.edges[family])
+            return roll.choice(pool.edges[family])
         if kind < 0.9 and pool.inside[family]:
-            low, high = dice.choice(pool.inside[family])
-            found = str(type(low)(dice.randint(int(low), int(high))))
+            low, high = roll.choice(pool.inside[family])
+            found = str(type(low)(roll.randint(int(low), int(high))))
         elif kind < 0.95:
-            found = dice.choice(STRANGERS[family])
+            found = roll.choice(STRANGERS[family])
         else:
-            found = str(ipaddress.IPv4Address(dice.getrandbits(32)) if family == 4 else ipaddress.IPv6Address((2 << 124) | dice.getrandbits(125)))
+            found = str(ipaddress.IPv4Address(roll.getrandbits(32)) if family == 4 else ipaddress.IPv6Address((2 << 124) | roll.getrandbits(125)))
         if _ordinary(ipaddress.ip_address(found)) and found not in pool.own[family]:
             return found
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -37,12 +36,12 @@ pytestmark = [
 ]
 
 
-def judge(oracle: Oracle, host: str, rules: str, egress: bool, seed: str) -> Verdicts:
+def judge(oracle: Oracle, host: str, rules: str, seed: str, *, egress: bool) -> Verdicts:
     """Send random packets to and, where egress is filtered, from a host that has these rules: what the kernel did with each."""
     pool = sampling.pools(oracle, host)
     pool = replace(pool, own={family: own or [FOREIGN[family]] for family, own in pool.own.items()})
     incoming, outgoing = (
-        [packet for family in (4, 6) for packet in sampling.packets(pool, direction, family, count, random.Random(f"wire {seed} {host} {direction} {family}"))]
+        [packet for family in (4, 6) for packet in sampling.packets(pool, direction, family, count, sampling.dice(f"wire {seed} {host} {direction} {family}"))]
         for direction, count in (("in", COUNT), ("out", COUNT if egress else 0))
     )
     seen = ask_kernel(rules, [*pool.own[4], *pool.own[6]], incoming, outgoing)
@@ -91,7 +90,7 @@ def test_the_kernel_does_what_the_rows_want(path: Path) -> None:
         host = plan.host(name)
         if host.platform == "linux":
             rules = nftables.render(host)
-            verdicts = judge(oracle, name, rules, host.egress == "restricted", organisation.name)
+            verdicts = judge(oracle, name, rules, organisation.name, egress=host.egress == "restricted")
             passed += sum(fate for _direction, _packet, fate in verdicts)
             found += wrong(oracle, host, rules, verdicts)
     assert not found, f"{len(found)} packets:\n" + "\n".join(found[:10])
@@ -113,4 +112,4 @@ def test_a_wrong_rule_is_caught(now: str, then: str) -> None:
     changed = rules.replace(now, then)
     if now.startswith("policy"):
         changed = changed.replace('counter drop comment "datapath dropped"', "counter")
-    assert wrong(oracle, host, changed, judge(oracle, "hub1", changed, egress=True, seed="mutation"))
+    assert wrong(oracle, host, changed, judge(oracle, "hub1", changed, "mutation", egress=True))

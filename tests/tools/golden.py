@@ -35,19 +35,39 @@ Texts = dict[Path, str]
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
-    check = parser.parse_args().check
+    parser.add_argument("names", nargs="*", metavar="NAME", help="folders under tests/golden; all of them when omitted")
+    arguments = parser.parse_args()
     wanted: Texts = {}
-    for inventory in sorted(GOLDEN.glob("*/inventory.yml")):
-        wanted.update(_organisation(inventory))
-    for inventory in sorted((GOLDEN / "errors").glob("*.yml")):
-        wanted[inventory.with_suffix(".txt")] = _complaint(inventory)
-    present = {path for folder in GENERATED for path in GOLDEN.glob(f"*/{folder}/**/*") if path.is_file() and path.suffix != ".actual"}
-    present |= set((GOLDEN / "errors").glob("*.txt"))
-    return _compare(wanted, present) if check else _write(wanted, present)
+    present: set[Path] = set()
+    for name in arguments.names or names():
+        wanted.update(expected(name))
+        present |= kept(name)
+    return _compare(wanted, present) if arguments.check else _write(wanted, present)
+
+
+def names() -> list[str]:
+    """The folders with expected results: one for each organisation, and ``errors``."""
+    return sorted([*(path.parent.name for path in GOLDEN.glob("*/inventory.yml")), "errors"])
+
+
+def expected(name: str) -> Texts:
+    """What a folder should hold now."""
+    if name == "errors":
+        return {inventory.with_suffix(".txt"): complaint(inventory) for inventory in sorted((GOLDEN / name).glob("*.yml"))}
+    return _organisation(GOLDEN / name / "inventory.yml")
+
+
+def kept(name: str) -> set[Path]:
+    """The files of expected results that a folder does hold."""
+    if name == "errors":
+        return set((GOLDEN / name).glob("*.txt"))
+    return {path for folder in GENERATED for path in (GOLDEN / name / folder).rglob("*") if path.is_file() and path.suffix != ".actual"}
 
 
 def _organisation(inventory: Path) -> Texts:
     plan = _compile(inventory)
+    if plan.errors:
+        raise SystemExit(f"{inventory}: {_summary.error_text(plan.findings)}\nA plan that is forbidden belongs under errors.")
     folder = inventory.parent
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch, "plan")
@@ -57,7 +77,8 @@ def _organisation(inventory: Path) -> Texts:
     return texts
 
 
-def _complaint(inventory: Path) -> str:
+def complaint(inventory: Path) -> str:
+    """What the plan task says of a bad inventory."""
     try:
         plan = _compile(inventory)
     except InputErrors as error:

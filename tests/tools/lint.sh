@@ -13,6 +13,7 @@ cd "$here"
 types() {
   # From the folder above the namespace, or mypy takes each plugin for a top-level module.
   (cd "$tree" && mypy --config-file "$root/pyproject.toml" --cache-dir "$work/mypy" -p ansible_collections.datapath.exchange.plugins)
+  (cd "$tree" && mypy --config-file "$root/pyproject.toml" --cache-dir "$work/mypy" ansible_collections/datapath/exchange/tests/tools/*.py)
   (cd "$root/tests/lab" && mypy --config-file "$root/pyproject.toml" --cache-dir "$work/mypy-lab" .)
 }
 

@@ -42,6 +42,8 @@ use "$modern"
 archive=$(artefact)
 unpack "$archive"
 prepare_home
+collect
 step "sanity, $(ansible-test --version)" sanity "$modern" "$@"
 use "$ancient"
 step "sanity, $(ansible-test --version)" sanity "$ancient" "$@"
+verdict

@@ -171,7 +171,7 @@ class Oracle:
     def joins(self, path: DataPath, port: Port, joined: tuple[tuple[str, str], ...], first: End, second: End, me: End) -> bool:
         return any(
             self.is_a(first, initiator, responder, me) and self.is_a(second, responder, initiator, me)
-            and self.related(path, first, second, responder) and self.features(path, port, initiator, responder, first, second)
+            and self.related(path, first, second) and self.features(path, port, initiator, responder, first, second)
             and self.speaks(port, initiator, first) and self.speaks(port, responder, second)
             and (not path.platforms or not second.managed or second.host.platform in path.platforms)  # type: ignore[union-attr]
             for initiator, responder in joined) and self.encrypted_enough(path, port)
@@ -185,7 +185,7 @@ class Oracle:
             kind = kinds[kind].fallback
         return kind in end.kinds
 
-    def related(self, path: DataPath, first: End, second: End, responder: str) -> bool:
+    def related(self, path: DataPath, first: End, second: End) -> bool:
         relation, me, far = path.relation, first if first.managed else second, second if first.managed else first
         if path.origin == "documented" and relation == "same_site" and not self.options["enforce_site_scope"]:
             relation = "any"

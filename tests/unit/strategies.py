@@ -146,7 +146,8 @@ def organisation_options(draw: st.DrawFn, sites: tuple[str, ...]) -> dict[str, t
         "encryption": draw(st.sampled_from((None, "as_documented", "prefer_encrypted", "require_encrypted"))),
         "enforce_site_scope": draw(maybe(st.booleans())), "implied": draw(st.sampled_from((None, None, True, False))),
         "disabled_implied": draw(maybe(st.lists(st.sampled_from((*IMPLIED, "A-02", "X-09", "R-MB-07")), max_size=4, unique=True))),
-        "waivers": draw(maybe(st.dictionaries(st.sampled_from(("outlook-web-access", "um-phone", "ccr-scr-seeding", "P-DNS-01")), st.just("agreed"), max_size=3))),
+        "waivers": draw(maybe(st.dictionaries(st.sampled_from(("outlook-web-access", "um-phone", "ccr-scr-seeding", "P-DNS-01")), st.just("agreed"),
+            max_size=3))),
         "outlook_min_version": draw(st.sampled_from((None, 2003, 2007))),
         "peers": {kind: draw(networks(kind, sites)) for kind in named},
     }
@@ -179,7 +180,8 @@ def organisations(draw: st.DrawFn, max_servers: int = 7, max_outsiders: int = 4)
 def _tie(draw: st.DrawFn, hosts: dict[str, dict[str, t.Any]], groups: t.Mapping[str, list[str]], servers: tuple[str, ...]) -> None:
     """Let mailbox servers name each other and their witnesses."""
     mailboxes = groups.get("mailbox", [])
-    holders = [*(name for name in servers if name not in groups.get("edge_transport", ())), *groups.get("file_share_witness", ()), "198.51.100.99", "2001:db8:ee::1"]
+    holders = [*(name for name in servers if name not in groups.get("edge_transport", ())), *groups.get("file_share_witness", ()), "198.51.100.99",
+        "2001:db8:ee::1"]
     for name in mailboxes:
         hosts[name]["scr_targets"] = draw(maybe(st.lists(st.sampled_from(mailboxes), max_size=2, unique=True)))
         hosts[name]["file_share_witness"] = draw(maybe(st.sampled_from(holders)))
@@ -198,8 +200,10 @@ def shuffled(draw: st.DrawFn, organisation: Organisation) -> Organisation:
 
 
 _NASTY = (
-    "", " ", "any", "ANY", "0.0.0.0/0", "::/0", "0.0.0.0", "192.0.2.0/33", "192.0.2.1/24", "all", "*", "true; rm", "$(id)", "`id`", "' or 1", '"', "\n", "\0", "\u2028",
-    "²", "٣", "65536", "0", "-1", "1-", "-", "9" * 5000, "1e3", "0x10", "1024-70000", "2000-1000", "linux\n", "{ }", "ip saddr 0.0.0.0/0 accept", "\ud800", "a" * 300,
+    "", " ", "any", "ANY", "0.0.0.0/0", "::/0", "0.0.0.0", "192.0.2.0/33", "192.0.2.1/24", "all", "*", "true; rm",
+    "$(id)", "`id`", "' or 1", '"', "\n", "\0", "\u2028",
+    "²", "٣", "65536", "0", "-1", "1-", "-", "9" * 5000, "1e3", "0x10",
+    "1024-70000", "2000-1000", "linux\n", "{ }", "ip saddr 0.0.0.0/0 accept", "\ud800", "a" * 300,
     "fe80::1%eth0", "mailbox", "tokyo", "192.0.2.1", "hub_transport",
 )
 scalars = st.one_of(
@@ -207,10 +211,12 @@ scalars = st.one_of(
 )
 garbage = st.recursive(
     scalars,
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.one_of(st.text(max_size=8), st.sampled_from(("os", "release", "address", "mode", "site",
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.one_of(st.text(max_size=8),
+        st.sampled_from(("os", "release", "address", "mode", "site",
         "between", "store", *KINDS[:3], *REFERENCE.roles)), st.integers(0, 3)), inner, max_size=3)),
     max_leaves=6,
 )
 """Whatever YAML, JSON or an extra variable could put where a value is expected."""
 
-__all__ = ("IMPLIED", "KINDS", "MEMBER_ROLES", "ORGANISATION_FEATURES", "REFERENCE", "SITES", "Organisation", "garbage", "maybe", "organisations", "shuffled", "small")
+__all__ = ("IMPLIED", "KINDS", "MEMBER_ROLES", "ORGANISATION_FEATURES", "REFERENCE", "SITES", "Organisation", "garbage", "maybe", "organisations",
+    "shuffled", "small")

@@ -12,6 +12,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan import artefact
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.compile import compile_plan
 from ansible_collections.datapath.exchange.plugins.plugin_utils._topology import Inventory

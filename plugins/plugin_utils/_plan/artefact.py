@@ -56,11 +56,11 @@ def _check_replaceable(target: Path) -> None:
 
 def _swap(aside: Path, target: Path) -> None:
     if not target.exists():
-        os.rename(aside, target)
+        aside.rename(target)
         return
     old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
-    os.rename(target, old / "plan")
-    os.rename(aside, target)
+    target.rename(old / "plan")
+    aside.rename(target)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -199,7 +199,7 @@ def _safe(name: str) -> str:
 
 def _load(path: Path) -> dict[str, t.Any]:
     try:
-        with open(path, encoding="utf-8") as stream:
+        with path.open(encoding="utf-8") as stream:
             plain = json.load(stream)
     except FileNotFoundError:
         raise PlanError(f"{path}: there is no plan; {_MADE_BY}") from None

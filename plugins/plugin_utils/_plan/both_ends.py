@@ -25,7 +25,7 @@ def check(classes: t.Sequence[ClassPlan], members: t.Mapping[str, frozenset[str]
         raise PlanError(f"the plan is not the same at both ends, nothing was planned ({len(missing)} flows): " + "; ".join(missing[:5]))
 
 
-End = tuple[str, str, str, t.Optional[PortRange]]
+End = tuple[str, str, str, PortRange | None]
 """Direction, protocol, peer set and one port range: what several classes of hosts may have in common."""
 
 

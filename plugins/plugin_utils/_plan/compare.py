@@ -23,7 +23,8 @@ SIDES = {"in": "from", "out": "to"}
 @dataclass(frozen=True)
 class Comparison:
     """What the new plan opens (``gained``) and closes (``lost``): ``mbx1 in 445/tcp from client_access [path ids]``; networks that a set gained or lost
-    are named as such. ``hosts_added`` and ``hosts_removed`` are managed hosts."""
+    are named as such. ``hosts_added`` and ``hosts_removed`` are managed hosts.
+    """
 
     gained: tuple[str, ...]
     lost: tuple[str, ...]

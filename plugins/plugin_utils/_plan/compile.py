@@ -35,7 +35,8 @@ FORMAT_VERSION = 1
 @dataclass(frozen=True)
 class Plan:
     """The finished plan. classes: hosts that share one result; members: managed and unmanaged hosts behind each peer set; networks: what else
-    is in it; used: paths opened somewhere."""
+    is in it; used: paths opened somewhere.
+    """
 
     topology: Topology
     classes: tuple[ClassPlan, ...]
@@ -103,7 +104,8 @@ def compile_plan(inventory: Inventory, options: t.Mapping[str, t.Any], reference
         Skipped(path, "; ".join(sorted(reasons))) for path, reasons in expander.reasons.items() if path not in used and reasons
     ))
     return Plan(
-        topology, classes, {host.name: index for index, made in enumerate(classes) for host in made.hosts}, expander.sets.sets, expander.sets.members, expander.sets.networks,
+        topology, classes, {host.name: index for index, made in enumerate(classes) for host in made.hosts},
+        expander.sets.sets, expander.sets.members, expander.sets.networks,
         Checker(topology, used).findings(), skipped, used, _digest(inventory, topology),
     )
 

@@ -223,10 +223,9 @@ class Expander:
             owner = self.topology.reference.features[name].owner
             if owner == leg.remote:
                 far.add((name, on))
-            if owner != leg.remote or owner == leg.local:
-                if self._is_on(name, owner, leg.local, host) is not on:
-                    self.reasons[leg.path.id].add(f"datapath_{name} is {'off' if on else 'on'}")
-                    return None
+            if (owner != leg.remote or owner == leg.local) and self._is_on(name, owner, leg.local, host) is not on:
+                self.reasons[leg.path.id].add(f"datapath_{name} is {'off' if on else 'on'}")
+                return None
         return frozenset(far)
 
     def _is_on(self, name: str, owner: str, local: str, host: Host) -> bool:
@@ -248,7 +247,7 @@ class Expander:
         if leg.path.platforms and host.platform not in leg.path.platforms:
             self.reasons[leg.path.id].add(f"only for hosts on {' or '.join(leg.path.platforms)}")
             return ()
-        if self._conditions(leg, host) is None:
+        if self._conditions(leg, host) is None or not self._encryption_allows(leg.path, leg.port):
             return ()
         self.used.add(leg.path.id)
         return resolve(leg.port.token.partition("/")[0], host)
@@ -337,4 +336,4 @@ def _rpc(host: Host) -> dict[str, t.Any]:
     return {"range": str(rpc_ranges(host)[0]), "source": rpc_source(host), "static": dict(host.static_ports)}
 
 
-__all__ = ("ClassPlan", "Expander", "Leg", "MANAGEMENT_KIND")
+__all__ = ("MANAGEMENT_KIND", "ClassPlan", "Expander", "Leg")

@@ -35,8 +35,8 @@ class Checker:
     def hosts(self, role: str = "") -> tuple[Host, ...]:
         return self.topology.by_role.get(role, ()) if role else tuple(self.topology.hosts.values())
 
-    def names(self, test: t.Callable[[Host], bool], role: str = "") -> tuple[str, ...]:
-        return tuple(sorted(host.name for host in self.hosts(role) if test(host)))
+    def names(self, test: t.Callable[[Host], bool] | None = None, role: str = "") -> tuple[str, ...]:
+        return tuple(sorted(host.name for host in self.hosts(role) if test is None or test(host)))
 
     def has(self, kind: str) -> bool:
         return bool(self.topology.by_role.get(kind) or self.topology.by_kind.get(kind) or self.topology.networks.get(kind))
@@ -77,7 +77,8 @@ def client_access_on_cluster(c: Checker) -> t.Iterator[Finding]:
 def r_tr_01(c: Checker) -> t.Iterator[Finding]:
     if "hub-to-hub-smtp" in c.options["waivers"]:
         yield Finding(
-            "R-TR-01", "warning", (), "A waiver names hub-to-hub-smtp: traffic between hub transport servers is TLS with Kerberos by default, there is nothing to waive.",
+            "R-TR-01", "warning", (), "A waiver names hub-to-hub-smtp: traffic between hub transport servers is TLS with Kerberos by default,"
+            " there is nothing to waive.",
             "N-T1")
 
 
@@ -95,14 +96,16 @@ def r_tr_05(c: Checker) -> t.Iterator[Finding]:
     if "edge-to-edge-smtp" in c.used:
         yield from _found(
             "R-TR-05", "info", hosts,
-            "TLS towards other organisations is opportunistic: it is tried, never guaranteed. Only Domain Security (datapath_domain_security) makes it certain.", "N-T3")
+            "TLS towards other organisations is opportunistic: it is tried, never guaranteed. Only Domain Security (datapath_domain_security)"
+            " makes it certain.", "N-T3")
 
 
 def r_tr_08(c: Checker) -> t.Iterator[Finding]:
     if c.options["recipient_filter"] == "hub":
         yield from _found(
-            "R-TR-08", "warning", c.names(lambda h: True, "hub_transport"),
-            "Recipient filtering runs on hub transport servers and asks Active Directory for every recipient; the edge server is the recommended place.", "N-T6")
+            "R-TR-08", "warning", c.names(role="hub_transport"),
+            "Recipient filtering runs on hub transport servers and asks Active Directory for every recipient; the edge server is the recommended"
+            " place.", "N-T6")
 
 
 def edge_without_hub(c: Checker) -> t.Iterator[Finding]:
@@ -110,7 +113,8 @@ def edge_without_hub(c: Checker) -> t.Iterator[Finding]:
     hosts = c.names(lambda h: "edge_subscription" in h.on and h.site not in hub_sites, "edge_transport")
     yield from _found(
         "P-SITE-01", "warning", hosts,
-        "The edge server is subscribed to a site without a hub transport server, so no mail path leads to it. Set datapath_site to the subscribed site.", "A-27")
+        "The edge server is subscribed to a site without a hub transport server, so no mail path leads to it. Set datapath_site to the subscribed"
+        " site.", "A-27")
 
 
 def site_without_hub(c: Checker) -> t.Iterator[Finding]:
@@ -120,7 +124,8 @@ def site_without_hub(c: Checker) -> t.Iterator[Finding]:
     hosts = sorted({*c.names(lambda h: h.site not in hub_sites, "mailbox"), *c.names(lambda h: h.site not in hub_sites, "unified_messaging")})
     yield from _found(
         "P-SITE-02", "warning", hosts,
-        "No hub transport server stands in the server's site, so what it submits has nowhere to go. Correct datapath_site, or set datapath_enforce_site_scope to false.", "A-27")
+        "No hub transport server stands in the server's site, so what it submits has nowhere to go. Correct datapath_site, or set"
+        " datapath_enforce_site_scope to false.", "A-27")
 
 
 def no_directory(c: Checker) -> t.Iterator[Finding]:
@@ -134,7 +139,8 @@ def no_directory(c: Checker) -> t.Iterator[Finding]:
                 " Add the group domain_controller or datapath_peers.domain_controller.", "N-X1")
         else:
             yield Finding(
-                "P-DIR-01", "info", (), "The inventory names no domain_controller; directory paths are not planned (outbound traffic is open, so nothing breaks).", "N-X1")
+                "P-DIR-01", "info", (), "The inventory names no domain_controller; directory paths are not planned (outbound traffic is open, so"
+                " nothing breaks).", "N-X1")
 
 
 def edge_names(c: Checker) -> t.Iterator[Finding]:
@@ -170,7 +176,7 @@ def families(c: Checker) -> t.Iterator[Finding]:
 def r_mb_01(c: Checker) -> t.Iterator[Finding]:
     if c.options["ntlm_blocked"]:
         yield from _found(
-            "R-MB-01", "warning", c.names(lambda h: True, "mailbox"),
+            "R-MB-01", "warning", c.names(role="mailbox"),
             "datapath_ntlm_blocked is declared, but the mailbox rows use NTLM by default whenever the caller is not Local System.", "N-M0")
 
 
@@ -188,7 +194,8 @@ def r_cas_02(c: Checker) -> t.Iterator[Finding]:
         zones.setdefault(host.site, set()).add(host.zone)
     yield from _found(
         "R-CAS-02", "error", sorted({host.name for host in concerned if len(zones[host.site]) > 1}),
-        "A zone boundary lies between client access and mailbox servers of one site; a firewall between them is not supported. Put them into one datapath_zone.", "N-C2")
+        "A zone boundary lies between client access and mailbox servers of one site; a firewall between them is not supported. Put them into one"
+        " datapath_zone.", "N-C2")
     for entry in c.options["zone_boundaries"]:
         if entry["site"] in both and {"client_access", "mailbox"} <= set(entry["between"]):
             hosts = sorted({h.name for h in concerned if h.site == entry["site"]})
@@ -207,7 +214,8 @@ def same_site_trust(c: Checker) -> t.Iterator[Finding]:
     if c.used & {"client-access-mailbox-same-site", "supported-between-members"}:
         yield from _found(
             "R-CAS-02", "info", hosts,
-            "Client access and mailbox servers of one site trust each other fully: every port is open between them, because a firewall there is not supported.", "N-C2")
+            "Client access and mailbox servers of one site trust each other fully: every port is open between them, because a firewall there is"
+            " not supported.", "N-C2")
     else:
         yield from _found(
             "R-CAS-02", "warning", hosts,
@@ -244,7 +252,8 @@ def r_cas_04(c: Checker) -> t.Iterator[Finding]:
         if why:
             # KB154596: too small, too low or malformed ranges keep services from starting; wide default ranges of the platform are not ours to judge.
             severity = "error" if "fewer" in why or "static port" in why else "warning"
-            yield Finding("R-CAS-04", severity, (host.name,), f"datapath_rpc_range {host.rpc_range} will not do: {why}.", "https://support.microsoft.com/help/154596")
+            yield Finding("R-CAS-04", severity, (host.name,), f"datapath_rpc_range {host.rpc_range} will not do:"
+            f" {why}.", "https://support.microsoft.com/help/154596")
 
 
 def r_cas_05(c: Checker) -> t.Iterator[Finding]:
@@ -255,7 +264,7 @@ def r_cas_05(c: Checker) -> t.Iterator[Finding]:
 
 def r_cas_06(c: Checker) -> t.Iterator[Finding]:
     yield from _found(
-        "R-CAS-06", "info", c.names(lambda h: True, "client_access"),
+        "R-CAS-06", "info", c.names(role="client_access"),
         "The computer account of a client access server is in the Exchange Servers group, which may read and write every Exchange server:"
         " whoever takes one takes the organisation. Keep its client-facing networks narrow.", "N-C3")
 
@@ -264,21 +273,21 @@ def r_cas_07(c: Checker) -> t.Iterator[Finding]:
     weak = sorted({"ntlm", "basic"} & set(c.options["legacy_auth"]))
     if c.has("legacy_mailbox") and weak:
         yield from _found(
-            "R-CAS-07", "warning", c.names(lambda h: True, "client_access"),
+            "R-CAS-07", "warning", c.names(role="client_access"),
             f"datapath_legacy_auth allows {', '.join(weak)} towards Exchange 2003; use Kerberos and turn NTLM and Basic off.", "N-C5")
 
 
 def r_cas_08(c: Checker) -> t.Iterator[Finding]:
     if c.has("legacy_mailbox") and c.options["owa_certificate"] == "self-signed":
         yield from _found(
-            "R-CAS-08", "warning", c.names(lambda h: True, "client_access"),
+            "R-CAS-08", "warning", c.names(role="client_access"),
             "Outlook Web Access uses a self-signed certificate beside Exchange 2003; use forms-based authentication with a trusted certificate.", "N-C5")
 
 
 def r_cas_09(c: Checker) -> t.Iterator[Finding]:
     if c.has("legacy_mailbox") and c.has("eas_client") and not c.options["legacy_eas_integrated_auth"]:
         yield from _found(
-            "R-CAS-09", "warning", c.names(lambda h: True, "client_access"),
+            "R-CAS-09", "warning", c.names(role="client_access"),
             "ActiveSync through to Exchange 2003 needs Integrated Windows authentication on its Microsoft-Server-ActiveSync directory (KB937301, event 1036)."
             " Set datapath_legacy_eas_integrated_auth to true when it is on.", "N-C5")
 
@@ -317,7 +326,8 @@ def r_um_04(c: Checker) -> t.Iterator[Finding]:
     homeless = [name for name, _mode, _fqdn, plan in _gateways(c) if not plan]
     if homeless and c.hosts("unified_messaging"):
         yield Finding(
-            "R-UM-04", "warning", (), f"Gateways without a dial plan are not served: {', '.join(sorted(homeless))}. Set dial_plan (datapath_gateway_dial_plan on a host).", "N-U1")
+            "R-UM-04", "warning", (), f"Gateways without a dial plan are not served: {', '.join(sorted(homeless))}. Set dial_plan"
+            " (datapath_gateway_dial_plan on a host).", "N-U1")
 
 
 def r_um_05(c: Checker) -> t.Iterator[Finding]:
@@ -333,7 +343,7 @@ def r_oab_02(c: Checker) -> t.Iterator[Finding]:
     web = c.options["oab_web_distribution"] is not False
     if not web and c.options["oab_public_folder_distribution"] is False:
         yield from _found(
-            "R-OAB-02", "error", c.names(lambda h: True, "mailbox"),
+            "R-OAB-02", "error", c.names(role="mailbox"),
             "Neither web nor public folder distribution of the offline address book is on, so no Outlook can get one."
             " Set datapath_oab_web_distribution or datapath_oab_public_folder_distribution to true.", "N-R2")
 
@@ -358,7 +368,8 @@ def encryption(c: Checker) -> t.Iterator[Finding]:
             roles = {*path.initiators, *path.responders}
             weak = c.names(lambda h, roles=roles: bool(set(h.roles) & roles) and h.ipsec in ("absent", "requested"))  # type: ignore[misc]
             yield from _found(
-                "P-ENC-02", "error", weak, f"{path.id} is encrypted only by IPsec, and datapath_ipsec on these hosts is weaker than required. Unset it, or name the"
+                "P-ENC-02", "error", weak, f"{path.id} is encrypted only by IPsec, and datapath_ipsec on these hosts is weaker than required. Unset"
+                " it, or name the"
                 " path in datapath_waivers with a reason.", f"{path.reference} {path.section} row {path.row}")
 
 
@@ -366,8 +377,9 @@ def clear_gateways(c: Checker) -> t.Iterator[Finding]:
     clear = [name for name, mode, _fqdn, _plan in _gateways(c) if mode == "tcp"]
     if c.options["encryption"] != "as_documented" and clear and c.hosts("unified_messaging") and "um-phone" not in c.options["waivers"]:
         yield Finding(
-            "R-UM-01", "error", c.names(lambda h: True, "unified_messaging"),
-            f"Gateways speak SIP over clear TCP ({', '.join(sorted(clear))}), and datapath_encryption is {c.options['encryption']}. Move them to TLS, or name um-phone in"
+            "R-UM-01", "error", c.names(role="unified_messaging"),
+            f"Gateways speak SIP over clear TCP ({', '.join(sorted(clear))}), and datapath_encryption is {c.options['encryption']}. Move them to"
+            " TLS, or name um-phone in"
             " datapath_waivers with a reason.", "N-U0")
 
 
@@ -375,13 +387,14 @@ def mixed_ipsec(c: Checker) -> t.Iterator[Finding]:
     modes = {host.ipsec for host in c.hosts("mailbox") if host.ipsec}
     if len(modes) > 1:
         yield Finding(
-            "P-IPS-01", "warning", c.names(lambda h: bool(h.ipsec), "mailbox"), "Mailbox servers disagree about datapath_ipsec; a pair gets the weaker of its two ends.", "N-M0")
+            "P-IPS-01", "warning", c.names(lambda h: bool(h.ipsec), "mailbox"), "Mailbox servers disagree about datapath_ipsec; a pair gets the"
+            " weaker of its two ends.", "N-M0")
 
 
 def old_outlook(c: Checker) -> t.Iterator[Finding]:
     if c.options["outlook_min_version"] <= 2003 and c.has("mapi_client"):
         yield from _found(
-            "P-RPC-02", "warning", c.names(lambda h: True, "mailbox"),
+            "P-RPC-02", "warning", c.names(role="mailbox"),
             "Outlook 2003 and older ship with RPC encryption off: mapi-to-mailbox is not encrypted for them unless the server demands it.",
             "https://technet.microsoft.com/en-us/library/dd439391(v=EXCHG.80).aspx")
 
@@ -404,15 +417,17 @@ def not_enforced(c: Checker) -> t.Iterator[Finding]:
             yield Finding(
                 f"not-enforced-ipsec-{mode}", severity, hosts,
                 f"IPsec is {mode} for {', '.join(paths)}, and this release does not set up IPsec." + (
-                    " Set datapath_ipsec to absent, or name the paths in datapath_waivers with a reason." if mode == "required" else " The paths stay in clear."),
+                    " Set datapath_ipsec to absent, or name the paths in datapath_waivers with a"
+                    " reason." if mode == "required" else " The paths stay in clear."),
                 "docs/architecture.md")
 
 
 UNWAIVABLE = frozenset(("P-ROLE-01", "not-enforced-ipsec-required"))
 RULES: tuple[t.Callable[[Checker], t.Iterator[Finding]], ...] = (
-    edge_alone, client_access_on_cluster, r_tr_01, r_tr_03, r_tr_05, r_tr_08, edge_without_hub, site_without_hub, no_directory, edge_names, unknown_ranges, families,
-    r_mb_01, r_mb_07, r_cas_02, same_site_trust, r_cas_03, r_cas_04, r_cas_05, r_cas_06, r_cas_07, r_cas_08, r_cas_09, r_um_02, r_um_03, r_um_04, r_um_05,
+    edge_alone, client_access_on_cluster, r_tr_01, r_tr_03, r_tr_05, r_tr_08, edge_without_hub, site_without_hub, no_directory, edge_names, unknown_ranges,
+    families, r_mb_01, r_mb_07, r_cas_02, same_site_trust, r_cas_03, r_cas_04, r_cas_05, r_cas_06, r_cas_07, r_cas_08, r_cas_09,
+    r_um_02, r_um_03, r_um_04, r_um_05,
     r_oab_02, streaming_backup, encryption, clear_gateways, mixed_ipsec, old_outlook, not_enforced,
 )
 
-__all__ = ("Checker", "RESERVED_PORTS", "RULES", "UNWAIVABLE")
+__all__ = ("RESERVED_PORTS", "RULES", "UNWAIVABLE", "Checker")

@@ -178,5 +178,15 @@ class Skipped:
 
 
 __all__ = (
-    "Association", "Finding", "Flow", "HostPlan", "Management", "PROTECTIONS", "PROTOCOLS", "PeerSet", "PlanError", "PortRange", "Skipped",
+    "PROTECTIONS",
+    "PROTOCOLS",
+    "Association",
+    "Finding",
+    "Flow",
+    "HostPlan",
+    "Management",
+    "PeerSet",
+    "PlanError",
+    "PortRange",
+    "Skipped",
 )

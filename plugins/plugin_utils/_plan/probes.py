@@ -81,34 +81,36 @@ class Catalogue:
             for flow in source.made.flows:
                 if flow.direction == "out":
                     for name in self._sample(flow.peers, f"{source.key} {flow.peers}"):
-                        yield from self._along(source, flow, self.everyone[name])
+                        yield from self._along(flow, self.everyone[name], source.hosts[0].families)
             return
         for made in self.plan.classes:
             for flow in made.flows:
                 if flow.direction == "in" and self._admits(flow, source.hosts):
                     for target in _pick(made.hosts, self.peers_per_flow, f"{source.key} {flow.peers}"):
-                        yield from self._along(source, flow, target)
+                        yield from self._along(flow, target, self._families(flow, source.hosts[0]))
 
     def _sample(self, peers: str, seed: str) -> list[str]:
         return _pick(sorted(self.plan.members[peers]), self.peers_per_flow, seed)
 
-    def _along(self, source: Source, flow: Flow, target: Host) -> t.Iterator[dict[str, t.Any]]:
+    def _families(self, flow: Flow, host: Host) -> tuple[str, ...]:
+        """Families in which a flow lets in all addresses of a host, because the host chooses itself which one it connects from."""
+        if self.plan.sets[flow.peers].everyone or host.name in self.plan.members[flow.peers]:
+            return host.families
+        networks = self.plan.networks[flow.peers]
+        return tuple(
+            family for family, number, addresses in (("ipv4", 4, host.v4), ("ipv6", 6, host.v6))
+            if addresses and all(any(net.family == number and net.low <= address <= net.high for net in networks) for address in addresses))
+
+    def _along(self, flow: Flow, target: Host, families: tuple[str, ...]) -> t.Iterator[dict[str, t.Any]]:
         if flow.protocol not in ("tcp", "udp", "any"):
             return
         protocol = "tcp" if flow.protocol == "any" else flow.protocol
         for port in _edges(flow.ports or (PortRange(40000, 40000),)):
-            for address in self._addresses(source, target):
+            for address in _addresses(families, target):
                 yield {
                     "to": target.name, "address": address, "protocol": protocol, "port": port, "expect": "allowed", "paths": list(flow.paths),
                     "tls": _TLS.get(port, "") if protocol == "tcp" else "",
                 }
-
-    @staticmethod
-    def _addresses(source: Source, target: Host) -> tuple[str, ...]:
-        families = source.hosts[0].families
-        v4 = _networks.texts(4, ((number, number) for number in target.v4[:1])) if "ipv4" in families else ()
-        v6 = _networks.texts(6, ((number, number) for number in target.v6[:1])) if "ipv6" in families else ()
-        return (*v4, *v6)
 
     # -- denied ----------------------------------------------------------------------------------------------------------
 
@@ -120,21 +122,21 @@ class Catalogue:
             admitted = [flow for flow in made.flows if flow.direction == "in" and self._admits(flow, source.hosts)]
             if any(flow.protocol == "any" for flow in admitted):
                 continue
-            for port in self._closed_ports(source, made, [flow for flow in admitted if flow.protocol == "tcp"]):
-                for address in self._addresses(source, target)[:1]:
+            for port in self._closed_ports(source.key, made, [flow for flow in admitted if flow.protocol == "tcp"]):
+                for address in _addresses(source.hosts[0].families, target)[:1]:
                     yield {"to": target.name, "address": address, "protocol": "tcp", "port": port, "expect": "denied", "paths": [], "tls": ""}
             udp = [flow for flow in admitted if flow.protocol == "udp"]
             # Silence on UDP says nothing by itself; beside an open UDP port of the same target that does answer, it does.
             if udp:
                 port = _draw(f"{source.key} {target.name} udp", [p for p in SILENT_UDP_PORTS if not _open(p, udp)])
-                for address in self._addresses(source, target)[:1] if port else ():
+                for address in _addresses(source.hosts[0].families, target)[:1] if port else ():
                     yield {"to": target.name, "address": address, "protocol": "udp", "port": port, "expect": "denied", "paths": [], "tls": ""}
 
-    def _closed_ports(self, source: Source, made: ClassPlan, admitted: t.Sequence[Flow]) -> list[int]:
+    def _closed_ports(self, seed: str, made: ClassPlan, admitted: t.Sequence[Flow]) -> list[int]:
         # Whether a source is the controller is not in the plan, so ports of the management path prove nothing.
-        managed = [port for port in (*made.management.ports, PortRange(22, 22))]
+        managed = (*made.management.ports, PortRange(22, 22))
         closed = [port for port in TELLING_PORTS if not _open(port, admitted) and not any(p.low <= port <= p.high for p in managed)]
-        return sorted(_pick(closed, DENIED_PER_TARGET, f"{source.key} {made.hosts[0].name} tcp"))
+        return sorted(_pick(closed, DENIED_PER_TARGET, f"{seed} {made.hosts[0].name} tcp"))
 
     def _admits(self, flow: Flow, hosts: t.Sequence[Host]) -> bool:
         """Whether a flow lets in any of these hosts, as a member by name or because a network happens to hold an address of theirs."""
@@ -142,6 +144,13 @@ class Catalogue:
             return True
         members, networks = self.plan.members[flow.peers], self.plan.networks[flow.peers]
         return any(host.name in members or _held(host, networks) for host in hosts)
+
+
+def _addresses(families: tuple[str, ...], target: Host) -> tuple[str, ...]:
+    """The first address of a target in each of these families."""
+    v4 = _networks.texts(4, ((number, number) for number in target.v4[:1])) if "ipv4" in families else ()
+    v6 = _networks.texts(6, ((number, number) for number in target.v6[:1])) if "ipv6" in families else ()
+    return (*v4, *v6)
 
 
 def _held(host: Host, networks: t.Sequence[Network]) -> bool:
@@ -174,7 +183,8 @@ def _draw(seed: str, values: t.Sequence[int]) -> int:
 
 
 def _random(seed: str) -> random.Random:
-    return random.Random(hashlib.sha256(seed.encode()).digest())
+    return random.Random(  # noqa: S311 - a sample that can be repeated, not a secret
+        hashlib.sha256(seed.encode()).digest())
 
 
-__all__ = ("Catalogue", "DENIED_PER_TARGET", "Source", "TELLING_PORTS")
+__all__ = ("DENIED_PER_TARGET", "TELLING_PORTS", "Catalogue", "Source")

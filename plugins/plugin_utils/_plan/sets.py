@@ -111,15 +111,11 @@ class PeerSets:
         if not member.managed:
             # A peer without a site of its own serves every site.
             return not member.site or relation not in ("same_site", "subscribed") or member.site == host.site
-        if relation in ("same_site", "subscribed"):
-            return member.site == host.site
-        if relation == "other_site":
-            return member.site != host.site
-        if relation == "same_cluster":
-            return bool(host.cluster) and member.cluster == host.cluster
-        if relation == "replication":
-            return (bool(host.cluster) and member.cluster == host.cluster) or bool({(host.name, member.name), (member.name, host.name)} & self._partners)
-        return relation == "any"
+        if relation in ("same_site", "subscribed", "other_site"):
+            return (member.site == host.site) is (relation != "other_site")
+        mates = bool(host.cluster) and member.cluster == host.cluster
+        replicas = relation == "replication" and bool({(host.name, member.name), (member.name, host.name)} & self._partners)
+        return relation == "any" or mates or replicas
 
     def _networks(self, kind: str, host: Host, relation: str, security: str, local_initiates: bool) -> t.Iterator[Network]:
         if relation == "witness" and local_initiates and kind == "file_share_witness" and host.witness and host.witness not in self.topology.hosts:

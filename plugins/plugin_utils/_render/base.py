@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import socket
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from ansible_collections.datapath.exchange.plugins.plugin_utils import _networks
@@ -155,10 +155,27 @@ def peers_of(plan: HostPlan, flow: Flow) -> PeerSet:
 
 
 def effective_flows(plan: HostPlan) -> tuple[Flow, ...]:
-    """The flows that filter something on the host, management first: those out count only where egress is restricted."""
+    """The flows that filter something on the host, management first: those out count only where egress is restricted.
+
+    Ports of one peer set that the same paths ask for are one flow here: what protects each, and whether a cell or a note names it, filters nothing.
+    """
     management = plan.management
     first = (Flow("in", "tcp", management.ports, management.peers, MANAGEMENT),) if management.peers and management.ports else ()
-    return first + tuple(flow for flow in plan.flows if flow.direction == "in" or plan.egress == "restricted")
+    return first + _joined(plan.flows, plan.egress == "restricted")
+
+
+@lru_cache(maxsize=1024)
+def _joined(flows: tuple[Flow, ...], outbound: bool) -> tuple[Flow, ...]:
+    groups: dict[tuple[object, ...], list[Flow]] = {}
+    for flow in flows:
+        if flow.direction == "in" or outbound:
+            ipsec = flow.protection if flow.protection.startswith("ipsec") else ""
+            groups.setdefault((flow.direction, flow.protocol, flow.peers, flow.paths, ipsec), []).append(flow)
+    return tuple(group[0] if len(group) == 1 else replace(group[0], ports=_union(group)) for group in groups.values())
+
+
+def _union(flows: t.Iterable[Flow]) -> tuple[PortRange, ...]:
+    return tuple(PortRange(*run) for run in _networks.merge((port.low, port.high) for flow in flows for port in flow.ports))
 
 
 def flow_facts(flow: Flow, families: t.Iterable[str], addresses: t.Mapping[str, Addresses], comment_bytes: int) -> frozenset[FlowFact]:

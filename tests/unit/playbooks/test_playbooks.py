@@ -41,7 +41,7 @@ def test_plan_shows_scope_support_statement_findings_and_what_is_not_used(stage:
     done = stage.playbook("datapath.exchange.plan")
     assert done.code == 0, done.output
     for text in (
-        "2 hosts in 1 sites (default)", "Scope: documented; encryption: as_documented", "Source: https://techcommunity.microsoft.com/", "Findings: 0 errors",
+        "2 hosts in 1 site (default)", "Scope: documented; encryption: as_documented", "Source: https://techcommunity.microsoft.com/", "Findings: 0 errors",
         "  edgesync-ldaps: no host has the role edge_transport",
     ):
         assert text in done.output

@@ -145,7 +145,7 @@ def test_set_fact_does_not_leak_in(stage: Stage, extra: dict[str, t.Any]) -> Non
 def test_facts_of_an_earlier_run_do_not_leak_in(stage: Stage) -> None:
     stage.environment = {"ANSIBLE_CACHE_PLUGIN": "jsonfile", "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(stage.directory / "facts")}
     stage.tasks({"ansible.builtin.set_fact": {"datapath_site": "elsewhere", "cacheable": True}}, arguments=["--limit", "mbx1"])
-    assert (stage.directory / "facts" / "mbx1").exists()
+    assert any("elsewhere" in path.read_text() for path in (stage.directory / "facts").iterdir())
     (plan,) = stage.tasks(PLAN).results
     assert plan["errors"] == ["mbx1: datapath_site: was set by set_fact, register, include_vars or a fact; set it in inventory"]
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 
 import pytest
 from hypothesis import given
@@ -49,7 +50,7 @@ def test_network_is_read_as_family_and_interval(text: str, expected: tuple[int, 
     ("192.0.2.1\n", "is not an address or network"),
 ])
 def test_malformed_network_is_refused_with_advice(text: str, advice: str) -> None:
-    with pytest.raises(NetworkError, match=".") as caught:
+    with pytest.raises(NetworkError) as caught:
         _networks.parse(text)
     assert advice in str(caught.value)
     assert repr(text) in str(caught.value)
@@ -73,7 +74,7 @@ def test_host_address_is_read(text: str, expected: tuple[int, int]) -> None:
 def test_merging_keeps_exactly_the_same_addresses(intervals: list[tuple[int, int]]) -> None:
     merged = _networks.merge(intervals)
     assert {n for low, high in merged for n in range(low, high + 1)} == {n for low, high in intervals for n in range(low, high + 1)}
-    assert all(first[1] + 1 < second[0] for first, second in zip(merged, merged[1:], strict=False))
+    assert all(first[1] + 1 < second[0] for first, second in itertools.pairwise(merged))
 
 
 @given(INTERVALS, st.sampled_from((4, 6)), SMALL)

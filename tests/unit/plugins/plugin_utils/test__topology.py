@@ -64,7 +64,8 @@ def meant(name: str, value: t.Any) -> bool:
         return isinstance(value, str) and bool(NAME.fullmatch(value))
     if name == "addresses":
         return value in ("192.0.2.1", ["192.0.2.1"])
-    return name in ("peers", "waivers", "role_groups", "static_ports", "platform", "outlook_min_version", "cluster_networks", "file_share_witness", "scr_targets") and bool(value)
+    return name in ("peers", "waivers", "role_groups", "static_ports", "platform", "outlook_min_version", "cluster_networks", "file_share_witness",
+        "scr_targets") and bool(value)
 
 
 def wider(plan: Plan, base: Plan) -> list[tuple[str, str]]:
@@ -161,7 +162,8 @@ def test_variable_that_does_not_exist_is_an_error_naming_it(name: str, value: t.
     ("outlook_anywere", "datapath_outlook_anywhere"), ("rollback_timeot", "datapath_rollback_timeout"),
 ])
 def test_misspelt_variable_is_answered_with_the_right_spelling(wrong: str, right: str) -> None:
-    assert errors_of(set_on(small(), ("mbx1",), f"datapath_{wrong}", 1)) == (f"mbx1: datapath_{wrong}: is not a variable of this collection; did you mean '{right}'?",)
+    assert errors_of(set_on(small(), ("mbx1",), f"datapath_{wrong}",
+        1)) == (f"mbx1: datapath_{wrong}: is not a variable of this collection; did you mean '{right}'?",)
 
 
 def test_option_of_the_task_that_does_not_exist_is_an_error() -> None:
@@ -203,7 +205,8 @@ def test_addresses_fall_back_to_ansible_host_when_that_is_an_address() -> None:
 
 def test_role_groups_map_other_groups_and_a_host_keeps_each_role_once() -> None:
     organisation = Organisation(
-        Inventory({"a": {"datapath_addresses": ["192.0.2.1"]}, "b": {"datapath_addresses": ["192.0.2.2"]}}, {"stores": ["a"], "mailbox": ["a"], "gates": ["b"]}),
+        Inventory({"a": {"datapath_addresses": ["192.0.2.1"]}, "b": {"datapath_addresses": ["192.0.2.2"]}},
+            {"stores": ["a"], "mailbox": ["a"], "gates": ["b"]}),
         {"role_groups": {"mailbox": ["stores"], "hub_transport": "stores", "ip_gateway": ["gates"]}})
     topology = organisation.plan().topology
     assert topology.hosts["a"].roles == ("hub_transport", "mailbox")
@@ -237,7 +240,7 @@ def test_all_errors_of_all_hosts_come_together_and_each_once() -> None:
 
 
 @pytest.mark.parametrize(("value", "on"), [(None, False), (True, True), (False, False)])
-def test_internet_mail_goes_through_hub_where_no_edge_is_unless_said_otherwise(value: bool | None, on: bool) -> None:  # noqa: FBT001 - cases
+def test_internet_mail_goes_through_hub_where_no_edge_is_unless_said_otherwise(value: bool | None, on: bool) -> None:
     assert ("internet_mail_on_hub" in small(internet_mail_on_hub=value).plan().topology.on) is on
     bare = Organisation(Inventory({"hub1": {"datapath_addresses": ["192.0.2.1"]}}, {"hub_transport": ["hub1"]}), {"internet_mail_on_hub": value})
     assert ("internet_mail_on_hub" in bare.plan().topology.on) is (value is not False)

@@ -31,7 +31,8 @@ ADMINISTERED = BASE.with_peers(admin_workstation=["203.0.113.49"])
 def only(*names: str, base: Organisation = BASE) -> Organisation:
     """The organisation reduced to some hosts."""
     groups = {group: [host for host in hosts if host in names] for group, hosts in base.inventory.groups.items()}
-    return Organisation(Inventory({name: base.inventory.hosts[name] for name in names}, {group: hosts for group, hosts in groups.items() if hosts}), base.options)
+    return Organisation(Inventory({name: base.inventory.hosts[name] for name in names}, {group: hosts for group, hosts in groups.items() if hosts}),
+        base.options)
 
 
 # -- findings ------------------------------------------------------------------------------------------------------------
@@ -56,18 +57,23 @@ def case(id_: str, severity: str, hosts: str, text: str, speaks: Organisation, *
 
 BOUNDARY = BASE.with_options(zone_boundaries=[{"site": "default", "between": ["mailbox", "client_access"]}])
 GATEWAYS = only("hub1", "mbx1", "um1", "dc1")
-TLS, TCP = {"address": "203.0.113.80", "mode": "tls", "fqdn": "gw.example", "dial_plan": "plan"}, {"address": "203.0.113.81", "mode": "tcp", "dial_plan": "plan"}
+TLS = {"address": "203.0.113.80", "mode": "tls", "fqdn": "gw.example", "dial_plan": "plan"}
+TCP = {"address": "203.0.113.81", "mode": "tcp", "dial_plan": "plan"}
 RTM = BASE.with_host("um1", exchange_level="rtm").with_host("gw1", gateway_dial_plan="plan")
 STRICT = BASE.with_options(encryption="require_encrypted", waivers={"system-attendant-listener": "agreed"})
 
 CASES = (
     case("P-ROLE-01", "error", "edge1", "the edge role stands alone", BASE.with_groups(mailbox=["mbx1", "mbx2", "edge1"]), BASE),
-    case("P-ROLE-02", "error", "mbx1", "cannot run on a cluster node", CLUSTER.with_groups(client_access=["cas1", "mbx1"]), CLUSTER, BASE.with_groups(client_access=["mbx1"])),
-    case("P-SITE-01", "warning", "edge1", "subscribed to a site without a hub", BASE.with_host("edge1", site="other"), BASE, BASE.with_host("edge1", site="other", edge_subscription=False)),
-    case("P-SITE-02", "warning", "mbx1 um1", "No hub transport server stands in the server's site", BASE.with_host("mbx1", site="other").with_host("um1", site="other"),
+    case("P-ROLE-02", "error", "mbx1", "cannot run on a cluster node", CLUSTER.with_groups(client_access=["cas1", "mbx1"]), CLUSTER,
+         BASE.with_groups(client_access=["mbx1"])),
+    case("P-SITE-01", "warning", "edge1", "subscribed to a site without a hub", BASE.with_host("edge1", site="other"), BASE,
+         BASE.with_host("edge1", site="other", edge_subscription=False)),
+    case("P-SITE-02", "warning", "mbx1 um1", "No hub transport server stands in the server's site",
+         BASE.with_host("mbx1", site="other").with_host("um1", site="other"),
          BASE, BASE.with_host("mbx1", site="other").with_options(enforce_site_scope=False), BASE.with_host("cas1", site="other")),
     case("P-DIR-01", "error", "mbx1", "Exchange would lose its directory", only("mbx1", "hub1").with_host("mbx1", egress="restricted"),
-         BASE.with_host("mbx1", egress="restricted"), only("mbx1", "hub1").with_host("mbx1", egress="restricted").with_peers(domain_controller=["203.0.113.90"])),
+         BASE.with_host("mbx1", egress="restricted"), only("mbx1", "hub1").with_host("mbx1",
+             egress="restricted").with_peers(domain_controller=["203.0.113.90"])),
     case("P-DIR-01", "info", "", "directory paths are not planned", only("mbx1", "hub1"), BASE, only("edge1")),
     case("P-DNS-01", "error", "edge1", "could not find the Internet's mail servers", BASE.with_host("edge1", egress="restricted"),
          BASE, BASE.with_host("hub1", egress="restricted"), BASE.with_host("edge1", egress="restricted").with_peers(dns_server=["203.0.113.91"])),
@@ -86,54 +92,74 @@ CASES = (
          STRICT, BASE, BASE.with_options(encryption="prefer_encrypted")),
     case("P-ENC-01", "error", "", "vss-backup supports no encryption", STRICT.with_host("mbx1", vss_network_backup=True),
          STRICT, STRICT.with_options(waivers={"system-attendant-listener": "agreed", "vss-backup": "agreed"}).with_host("mbx1", vss_network_backup=True)),
-    case("P-ENC-02", "error", "mbx1", "ccr-scr-log-shipping is encrypted only by IPsec", CLUSTER.with_options(encryption="require_encrypted").with_host("mbx1", ipsec="absent"),
-         CLUSTER.with_options(encryption="require_encrypted"), CLUSTER.with_host("mbx1", ipsec="absent"), BASE.with_options(encryption="require_encrypted").with_host("mbx1", ipsec="absent")),
-    case("P-IPS-01", "warning", "mbx1 mbx2", "a pair gets the weaker of its two ends", BASE.with_host("mbx1", ipsec="required").with_host("mbx2", ipsec="absent"),
+    case("P-ENC-02", "error", "mbx1", "ccr-scr-log-shipping is encrypted only by IPsec",
+         CLUSTER.with_options(encryption="require_encrypted").with_host("mbx1", ipsec="absent"),
+         CLUSTER.with_options(encryption="require_encrypted"), CLUSTER.with_host("mbx1",
+             ipsec="absent"), BASE.with_options(encryption="require_encrypted").with_host("mbx1", ipsec="absent")),
+    case("P-IPS-01", "warning", "mbx1 mbx2", "a pair gets the weaker of its two ends",
+         BASE.with_host("mbx1", ipsec="required").with_host("mbx2", ipsec="absent"),
          BASE, BASE.with_host("mbx1", ipsec="absent").with_host("mbx2", ipsec="absent")),
     case("not-enforced-windows", "warning", "mbx1", "enforces nothing on Windows", BASE.with_host("mbx1", platform="windows"), BASE),
-    case("not-enforced-rpc-range", "info", "mbx1 mbx2", "does not set them on the host", BASE.with_host("mbx1", rpc_range="50000-50999").with_host("mbx2", static_ports={"store": 6100}), BASE),
+    case("not-enforced-rpc-range", "info", "mbx1 mbx2", "does not set them on the host",
+         BASE.with_host("mbx1", rpc_range="50000-50999").with_host("mbx2", static_ports={"store": 6100}), BASE),
     case("not-enforced-ipsec-required", "error", "mbx1", "IPsec is required for ccr-scr-log-shipping", CLUSTER.with_host("mbx1", ipsec="required"),
          CLUSTER, BASE.with_host("mbx1", ipsec="required"), CLUSTER.with_host("mbx1", ipsec="requested"), CLUSTER.with_host("hub1", ipsec="required")),
-    case("not-enforced-ipsec-requested", "warning", "mbx1 mbx2", "The paths stay in clear", CLUSTER.with_options(encryption="prefer_encrypted"), CLUSTER, BASE.with_options(encryption="prefer_encrypted")),
-    case("R-TR-01", "warning", "", "there is nothing to waive", BASE.with_options(waivers={"hub-to-hub-smtp": "because"}), BASE, BASE.with_options(waivers={"um-phone": "because"})),
+    case("not-enforced-ipsec-requested", "warning", "mbx1 mbx2", "The paths stay in clear", CLUSTER.with_options(encryption="prefer_encrypted"), CLUSTER,
+         BASE.with_options(encryption="prefer_encrypted")),
+    case("R-TR-01", "warning", "", "there is nothing to waive", BASE.with_options(waivers={"hub-to-hub-smtp": "because"}), BASE,
+         BASE.with_options(waivers={"um-phone": "because"})),
     case("R-TR-03", "error", "edge1", "directory and certificates grow stale", BASE.with_host("edge1", edgesync=False),
          BASE, BASE.with_host("edge1", edgesync=False, edge_subscription=False), only("edge1").with_host("edge1", edgesync=False)),
     case("R-TR-05", "info", "edge1", "opportunistic", BASE, BASE.with_host("edge1", domain_security=True), BASE.with_peers(internet_mta=[])),
     case("R-TR-08", "warning", "hub1", "the edge server is the recommended place", BASE.with_options(recipient_filter="hub"),
          BASE, BASE.with_options(recipient_filter="none"), only("mbx1", "dc1").with_options(recipient_filter="hub")),
-    case("R-MB-01", "warning", "mbx1 mbx2", "use NTLM by default", BASE.with_options(ntlm_blocked=True), BASE, only("hub1", "dc1").with_options(ntlm_blocked=True)),
-    case("R-MB-07", "warning", "mbx1", "random high TCP ports of the cluster service", CLUSTER.with_host("mbx1", rpc_range="50000-50300"), CLUSTER, BASE.with_host("mbx1", rpc_range="50000-50300")),
-    case("R-CAS-02", "error", "cas1 mbx1 mbx2", "A zone boundary lies between", BASE.with_host("mbx2", zone="perimeter"), BASE, BASE.with_host("mbx2", zone="perimeter", site="other").with_host("mbx1", site="other")),
+    case("R-MB-01", "warning", "mbx1 mbx2", "use NTLM by default", BASE.with_options(ntlm_blocked=True), BASE,
+         only("hub1", "dc1").with_options(ntlm_blocked=True)),
+    case("R-MB-07", "warning", "mbx1", "random high TCP ports of the cluster service", CLUSTER.with_host("mbx1", rpc_range="50000-50300"), CLUSTER,
+         BASE.with_host("mbx1", rpc_range="50000-50300")),
+    case("R-CAS-02", "error", "cas1 mbx1 mbx2", "A zone boundary lies between", BASE.with_host("mbx2", zone="perimeter"), BASE,
+         BASE.with_host("mbx2", zone="perimeter", site="other").with_host("mbx1", site="other")),
     case("R-CAS-02", "error", "cas1 mbx1 mbx2", "declares a filtering device", BOUNDARY, BASE,
          BASE.with_options(zone_boundaries=[{"site": "default", "between": ["mailbox", "hub_transport"]}]), BOUNDARY.with_host("cas1", site="other")),
-    case("R-CAS-02", "info", "cas1 mbx1 mbx2", "trust each other fully", BASE, BASE.with_options(implied=False), BASE.with_host("cas1", site="other"), only("hub1", "mbx1", "dc1")),
-    case("R-CAS-02", "warning", "cas1 mbx1 mbx2", "Ports stay closed between client access and mailbox servers", BASE.with_options(disabled_implied=["R-CAS-02"]),
+    case("R-CAS-02", "info", "cas1 mbx1 mbx2", "trust each other fully", BASE, BASE.with_options(implied=False), BASE.with_host("cas1", site="other"),
+         only("hub1", "mbx1", "dc1")),
+    case("R-CAS-02", "warning", "cas1 mbx1 mbx2", "Ports stay closed between client access and mailbox servers",
+         BASE.with_options(disabled_implied=["R-CAS-02"]),
          BASE, BASE.with_options(implied=False, scope="supported"), BASE.with_options(implied=False).with_host("cas1", site="other"),
          only("mbx1", "dc1").with_groups(client_access=["mbx1"]).with_options(implied=False)),
     case("R-CAS-03", "error", "cas1", "perimeter network", BASE.with_host("cas1", zone="perimeter"), BASE, BASE.with_host("hub1", zone="perimeter")),
-    case("R-CAS-04", "error", "mbx1", "it has fewer than 100 ports", BASE.with_host("mbx1", rpc_range="50000-50098"), BASE, BASE.with_host("mbx1", rpc_range="50000-50099")),
+    case("R-CAS-04", "error", "mbx1", "it has fewer than 100 ports", BASE.with_host("mbx1", rpc_range="50000-50098"), BASE,
+         BASE.with_host("mbx1", rpc_range="50000-50099")),
     case("R-CAS-04", "error", "mbx1", "the static port of store 50001", BASE.with_host("mbx1", rpc_range="50000-50200", static_ports={"store": 50001}),
          BASE.with_host("mbx1", rpc_range="50000-50200", static_ports={"store": 49000})),
-    case("R-CAS-04", "warning", "mbx1", "it begins at 5000 or below", BASE.with_host("mbx1", rpc_range="4950-5059"), BASE.with_host("mbx1", rpc_range="5100-5999")),
+    case("R-CAS-04", "warning", "mbx1", "it begins at 5000 or below", BASE.with_host("mbx1", rpc_range="4950-5059"),
+         BASE.with_host("mbx1", rpc_range="5100-5999")),
     case("R-CAS-04", "warning", "mbx1", "it contains 6001-6004", BASE.with_host("mbx1", rpc_range="6004-6999"), BASE.with_host("mbx1", rpc_range="6005-6999")),
-    case("R-CAS-05", "error", "cas1", "must be a member of the domain", BASE.with_host("cas1", domain_member=False), BASE, BASE.with_host("mbx1", domain_member=False)),
+    case("R-CAS-05", "error", "cas1", "must be a member of the domain", BASE.with_host("cas1", domain_member=False), BASE,
+         BASE.with_host("mbx1", domain_member=False)),
     case("R-CAS-06", "info", "cas1", "whoever takes one takes the organisation", BASE, only("hub1", "mbx1", "dc1")),
     case("R-CAS-07", "warning", "cas1", "allows basic, ntlm towards Exchange 2003", LEGACY_ORG.with_options(legacy_auth=["kerberos", "ntlm", "basic"]),
          LEGACY_ORG, BASE.with_options(legacy_auth=["ntlm"])),
     case("R-CAS-08", "warning", "cas1", "self-signed certificate beside Exchange 2003", LEGACY_ORG.with_options(owa_certificate="self-signed"),
          LEGACY_ORG, BASE.with_options(owa_certificate="self-signed")),
-    case("R-CAS-09", "warning", "cas1", "KB937301, event 1036", LEGACY_ORG, LEGACY_ORG.with_options(legacy_eas_integrated_auth=True), BASE, LEGACY_ORG.with_peers(eas_client=[])),
-    case("R-UM-01", "error", "um1", "Gateways speak SIP over clear TCP (203.0.113.81)", GATEWAYS.with_peers(ip_gateway=[TCP]).with_options(encryption="prefer_encrypted"),
+    case("R-CAS-09", "warning", "cas1", "KB937301, event 1036", LEGACY_ORG, LEGACY_ORG.with_options(legacy_eas_integrated_auth=True), BASE,
+         LEGACY_ORG.with_peers(eas_client=[])),
+    case("R-UM-01", "error", "um1", "Gateways speak SIP over clear TCP (203.0.113.81)",
+         GATEWAYS.with_peers(ip_gateway=[TCP]).with_options(encryption="prefer_encrypted"),
          GATEWAYS.with_peers(ip_gateway=[TCP]), GATEWAYS.with_peers(ip_gateway=[TLS]).with_options(encryption="prefer_encrypted"),
          GATEWAYS.with_peers(ip_gateway=[TCP]).with_options(encryption="prefer_encrypted", waivers={"um-phone": "agreed"})),
-    case("R-UM-02", "error", "um1", "every call is refused. Give datapath_peers.ip_gateway", GATEWAYS, BASE, GATEWAYS.with_peers(ip_pbx=["203.0.113.80"]), only("hub1", "mbx1", "dc1")),
+    case("R-UM-02", "error", "um1", "every call is refused. Give datapath_peers.ip_gateway", GATEWAYS, BASE, GATEWAYS.with_peers(ip_pbx=["203.0.113.80"]),
+         only("hub1", "mbx1", "dc1")),
     case("R-UM-02", "error", "um1", "for their sites", GATEWAYS.with_host("mbx1", site="other").with_peers(ip_gateway={"other": ["203.0.113.80"]}),
          GATEWAYS.with_peers(ip_gateway={"default": ["203.0.113.80"]})),
     case("R-UM-02", "warning", "um1", "explicitly empty", GATEWAYS.with_peers(ip_gateway=[]), BASE),
-    case("R-UM-03", "warning", "", "fully qualified name for their certificate: 203.0.113.80", GATEWAYS.with_peers(ip_gateway=[{"address": "203.0.113.80", "mode": "tls"}]),
+    case("R-UM-03", "warning", "", "fully qualified name for their certificate: 203.0.113.80",
+         GATEWAYS.with_peers(ip_gateway=[{"address": "203.0.113.80", "mode": "tls"}]),
          GATEWAYS.with_peers(ip_gateway=[TLS]), GATEWAYS.with_peers(ip_gateway=[TCP])),
-    case("R-UM-03", "warning", "", "certificate: gw1", BASE.with_host("gw1", gateway_mode="tls"), BASE.with_host("gw1", gateway_mode="tls", gateway_fqdn="gw1.example")),
-    case("R-UM-04", "warning", "", "Gateways without a dial plan are not served: gw1", BASE, BASE.with_host("gw1", gateway_dial_plan="plan"), only("hub1", "gw1", "dc1")),
+    case("R-UM-03", "warning", "", "certificate: gw1", BASE.with_host("gw1", gateway_mode="tls"),
+         BASE.with_host("gw1", gateway_mode="tls", gateway_fqdn="gw1.example")),
+    case("R-UM-04", "warning", "", "Gateways without a dial plan are not served: gw1", BASE, BASE.with_host("gw1", gateway_dial_plan="plan"),
+         only("hub1", "gw1", "dc1")),
     case("R-UM-05", "error", "um1", "listens on 5060 or on 5061, never both", RTM.with_peers(ip_gateway=[TCP, TLS]),
          RTM.with_peers(ip_gateway=[TCP]), BASE.with_peers(ip_gateway=[TCP, TLS]), RTM.with_peers(ip_gateway=["203.0.113.81"])),
     case("R-OAB-02", "error", "mbx1 mbx2", "no Outlook can get one", BASE.with_options(oab_web_distribution=False, oab_public_folder_distribution=False),
@@ -185,7 +211,7 @@ def test_waiver_turns_an_error_into_a_warning_that_quotes_it_and_the_edge_never_
     for finding in found:
         waived = finding.severity == "warning" and finding.text.endswith(" Waived: signed by the board")
         assert waived is (id_ not in findings.UNWAIVABLE)
-    assert findings.UNWAIVABLE == {"P-ROLE-01", "not-enforced-ipsec-required"}
+    assert {"P-ROLE-01", "not-enforced-ipsec-required"} == findings.UNWAIVABLE
 
 
 def test_findings_stand_errors_first_and_summary_counts_them() -> None:
@@ -242,7 +268,8 @@ RULES = (
     Rule("R-MB-05", CLUSTER, BASE, "mbx1", "in", MBX2, "3343/udp"),
     Rule("R-MB-05", CLUSTER, BASE, "mbx1", "out", MBX2, "3343/udp"),
     Rule("R-MB-05", NETS, CLUSTER, "mbx1", "in", "198.51.100.130", "3343/udp"),
-    Rule("R-MB-06", BASE.with_host("cas1", webdav=True).with_host("cas1", site="other"), BASE.with_host("cas1", site="other"), "mbx1", "in", CAS, "80/tcp 443/tcp"),
+    Rule("R-MB-06", BASE.with_host("cas1", webdav=True).with_host("cas1", site="other"), BASE.with_host("cas1", site="other"), "mbx1", "in", CAS,
+        "80/tcp 443/tcp"),
     Rule("R-MB-07", CLUSTER, BASE, "mbx1", "in", MBX2, "32768-65535/tcp"),
     Rule("R-MB-07", CLUSTER.with_host("mbx1", rpc_range="20000-20200"), BASE.with_host("mbx1", rpc_range="20000-20200"), "mbx1", "in", MBX2, "32768-60999/tcp"),
     Rule("R-CAS-01", WEBBED, BASE, "cas1", "in", WEB, "80/tcp 443/tcp"),
@@ -257,7 +284,8 @@ RULES = (
     Rule("R-UM-06", BASE, BASE.with_options(implied=False), "um1", "in", GATEWAY, "5065-5068/tcp"),
     Rule("R-UM-06", BASE, GATEWAYS, "um1", "in", GATEWAY, "1024-65535/udp"),
     Rule("R-OAB-02", only("cas1", "hub1", base=BASE), only("cas1", "hub1", base=BASE).with_peers(mapi_client=[]), "cas1", "in", CLIENT, "443/tcp"),
-    Rule("R-OAB-02", BASE.with_host("cas1", site="other"), BASE.with_host("cas1", site="other").with_options(oab_web_distribution=False), "cas1", "out", MBX1, "445/tcp"),
+    Rule("R-OAB-02", BASE.with_host("cas1", site="other"), BASE.with_host("cas1", site="other").with_options(oab_web_distribution=False), "cas1", "out",
+        MBX1, "445/tcp"),
     Rule("R-AD-01", BASE, BASE.with_options(implied=False), "hub1", "out", DC, "464/tcp 464/udp 123/udp 445/tcp 1025-5000/tcp 49152-65535/tcp icmp"),
     Rule("R-AD-01", BASE.with_options(ldaps_directory=True), BASE, "hub1", "out", DC, "636/tcp"),
 )
@@ -319,9 +347,10 @@ def test_r_cas_01_clients_reach_client_access_and_not_mailbox_servers() -> None:
 
 @pytest.mark.parametrize(("options", "on"), [
     ({}, False), ({"outlook_min_version": 2003}, True), ({"oab_web_distribution": False}, True), ({"oab_public_folder_distribution": True}, True),
-    ({"outlook_min_version": 2003, "oab_public_folder_distribution": False}, False), ({"oab_public_folder": True}, True), ({"oab_public_folder": False, "outlook_min_version": 2003}, False),
+    ({"outlook_min_version": 2003, "oab_public_folder_distribution": False}, False), ({"oab_public_folder": True},
+        True), ({"oab_public_folder": False, "outlook_min_version": 2003}, False),
 ])
-def test_r_oab_01_public_folders_serve_old_outlook_and_what_the_web_does_not(options: dict[str, t.Any], on: bool) -> None:  # noqa: FBT001 - cases
+def test_r_oab_01_public_folders_serve_old_outlook_and_what_the_web_does_not(options: dict[str, t.Any], on: bool) -> None:
     assert ("outlook-oab-public-folder" in paths(OAB.with_options(**options), "mbx1")) is on
 
 

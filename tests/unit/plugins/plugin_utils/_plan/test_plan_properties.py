@@ -66,14 +66,15 @@ def test_everyone_is_only_whom_the_inventory_calls_any(organisation: Organisatio
         assert not peers.empty
     named_any = {kind for kind, networks in plan.topology.networks.items() if any(network.text == "any" for network in networks)}
     for flow in (flow for host in plans(plan) for flow in host.flows if host.sets[flow.peers].everyone):
-        ends = {kind for path in flow.paths for port in REFERENCE.by_id[path].ports for kind in (*REFERENCE.by_id[path].initiators, *REFERENCE.by_id[path].responders, *port.responders)}
+        ends = {kind for path in flow.paths for port in REFERENCE.by_id[path].ports
+            for kind in (*REFERENCE.by_id[path].initiators, *REFERENCE.by_id[path].responders, *port.responders)}
         assert ends & named_any
 
 
 @given(organisations())
 def test_edge_meets_no_domain_controller_that_it_was_not_told_to_ask(organisation: Organisation) -> None:
     plan = organisation.plan()
-    directory = {kind for kind in DIRECTORY}
+    directory = set(DIRECTORY)
     for host in plans(plan):
         if host.roles == ("edge_transport",):
             for flow in host.flows:
@@ -252,7 +253,8 @@ def test_plan_on_disk_reads_back_as_it_was(organisation: Organisation) -> None:
 
 
 CHANGED: dict[str, t.Any] = {
-    "addresses": ["192.0.2.200"], "site": "head", "zone": "perimeter", "cluster": "ccr9", "cluster_networks": ["198.51.100.0/28"], "file_share_witness": "198.51.100.9",
+    "addresses": ["192.0.2.200"], "site": "head", "zone": "perimeter", "cluster": "ccr9", "cluster_networks": ["198.51.100.0/28"],
+    "file_share_witness": "198.51.100.9",
     "scr_targets": ["mailbox-8"], "rpc_range": "51000-51999", "static_ports": {"store": 6100}, "media_range": "20000-20999", "platform": "windows",
     "domain_member": False, "egress": "restricted", "ipsec": "requested", "exchange_level": "rtm", "probe": False, "gateway_mode": "tls",
     "gateway_fqdn": "gw.example", "gateway_dial_plan": "plan",
@@ -304,7 +306,8 @@ def test_digest_changes_with_who_is_in_which_group_and_when_a_host_comes() -> No
 def test_digest_ignores_who_has_no_part_in_the_plan_and_how_it_is_applied() -> None:
     organisation = full()
     more = {**organisation.inventory.hosts, "printer": {"datapath_addresses": ["192.0.2.251"]}}
-    assert Organisation(Inventory(more, {**organisation.inventory.groups, "printers": ["printer"]}), organisation.options).plan().digest == organisation.plan().digest
+    assert Organisation(Inventory(more, {**organisation.inventory.groups, "printers": ["printer"]}),
+        organisation.options).plan().digest == organisation.plan().digest
     assert organisation.with_host("mailbox-7", rollback_timeout=90, firewall_state="monitored").plan().digest == organisation.plan().digest
 
 

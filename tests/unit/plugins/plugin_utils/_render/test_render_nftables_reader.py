@@ -81,6 +81,7 @@ log prefix "x" level info
 ip saddr @a_v4 icmpv6 type 128 accept
 icmpv6 type 128 ip6 hoplimit 255 accept
 ip saddr . tcp dport @session_v4 accept
+ip saddr @a_v4 ip6 saddr @b_v6 accept
 meta l4proto { 6, 17, 50 } th dport 53 accept
 th dport 53 accept
 ip saddr @a_v4
@@ -203,6 +204,8 @@ TEXT = render(example())
     ("\t}\n}\n", "\t}\n}\nadd element inet datapath hub_transport_v4 { 192.0.2.99 }\n"),
     ("\t}\n}\n", "\t}\n\tchain extra {\n\t}\n}\n"),
     ("\t}\n}\n", "\t}\n}"),
+    ("\t}\n}\n", "\t}\n}\n# a comment that would swallow what follows"),
+    ("\tset session_v4 {\n", "\tset hub_transport_v4 {\n\t\ttype ipv4_addr\n\t\tflags interval\n\t}\n\tset session_v4 {\n"),
 ])
 def test_another_table_is_an_error(old: str, new: str) -> None:
     assert old in TEXT
