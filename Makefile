@@ -25,9 +25,6 @@ unit: ## unit tests on the newest and the oldest ansible-core
 oracle: ## random packets through real kernels, judged without the plan
 	@$(TOOLS)/oracle.sh
 
-oracle: ## random packets through real kernels, against an independent reading of the tables
-	@$(TOOLS)/oracle.sh
-
 golden: ## write the expected plans and rules again; "git diff" is the review
 	@$(TOOLS)/golden.sh
 

@@ -1,23 +1,31 @@
 # Copyright: Contributors to the datapath.exchange collection
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Connections and throughput between two network namespaces, through a host's rules and without them.
+"""What connections and bytes cost between two network namespaces, through a host's rules and without them.
 
-``wire.py serve`` and ``wire.py connect|stream HOST`` run inside the namespaces; ``Wire`` makes those.
+One process holds a socket in each namespace and does both ends' work in turn, so its processor time is all that a connection costs: client, server, and the
+kernel's work for both. Unlike a rate on a clock this hardly depends on what else the machine does, and on a busy processor the two are each other's inverse.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import socket
 import subprocess
-import sys
-import threading
 import time
 
-CONNECT_PORT, STREAM_PORT = 135, 50000
+PORT = 135
 SERVER, CLIENT = "10.3.0.2", "10.3.0.4"
-CONNECTIONS, MEGABYTES = 4000, 3000
+CONNECTIONS, MEGABYTES, WARM_UP = 1000, 500, 20
+REQUEST, ANSWER = bytes(200), bytes(4000)
+RESET = b"\1\0\0\0\0\0\0\0"
+CLONE_NEWNET = 0x40000000
+SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
+
+NO_RULES = "table inet datapath\ndelete table inet datapath\n"
+TRACKING = NO_RULES + "table inet datapath { chain input { type filter hook input priority filter; ct state established,related accept; }; }\n"
+"""The least that any stateful firewall does."""
 
 
 class Wire:
@@ -25,7 +33,7 @@ class Wire:
 
     def __init__(self) -> None:
         self.names = [f"dxbench-{os.getpid()}-{end}" for end in ("server", "client")]
-        self._process: subprocess.Popen[bytes] | None = None
+        self._home = os.open("/proc/self/ns/net", os.O_RDONLY)
 
     def __enter__(self) -> Wire:
         server, client = self.names
@@ -36,84 +44,81 @@ class Wire:
         for name, link, address in ((server, "dxb0", SERVER), (client, "dxb1", CLIENT)):
             _ip("-n", name, "addr", "add", f"{address}/24", "dev", link)
             _ip("-n", name, "link", "set", link, "up")
-        self._process = subprocess.Popen(self._inside(server, sys.executable, __file__, "serve"), stdout=subprocess.PIPE)
-        assert self._process.stdout
-        self._process.stdout.readline()
+        self._step_into(server)
+        self._listener = socket.create_server((SERVER, PORT), backlog=16)
+        self._step_into(client)
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        if self._process:
-            self._process.kill()
-            self._process.wait()
+        _set_namespace(self._home)
+        os.close(self._home)
         for name in self.names:
             _ip("netns", "del", name)
 
-    @staticmethod
-    def _inside(name: str, *command: str) -> list[str]:
-        return ["ip", "netns", "exec", name, *command]
-
     def rules(self, text: str) -> None:
-        """Load rules into the server's namespace; an empty text takes them away."""
-        text = text or "table inet datapath\ndelete table inet datapath\n"
-        subprocess.run(self._inside(self.names[0], "nft", "-f", "-"), input=text.encode(), check=True)
+        """Load rules into the server's namespace."""
+        subprocess.run(["ip", "netns", "exec", self.names[0], "nft", "-f", "-"], input=text.encode(), check=True)
 
-    def measure(self, what: str) -> float:
-        """Seconds for ``connect`` (many connections) or ``stream`` (many bytes), seen from the client."""
-        done = subprocess.run(self._inside(self.names[1], sys.executable, __file__, what), capture_output=True, text=True, check=True)
-        return float(done.stdout)
+    def connect(self) -> float:
+        """Processor seconds of connections that are opened and closed, and carry nothing."""
+        start = time.process_time()
+        for _ in range(CONNECTIONS):
+            near, far = self._pair()
+            near.close()
+            far.close()
+        return time.process_time() - start
+
+    def exchange(self) -> float:
+        """Processor seconds of connections with one small question and its answer."""
+        start = time.process_time()
+        for _ in range(CONNECTIONS):
+            near, far = self._pair()
+            with near, far:
+                near.sendall(REQUEST)
+                far.recv(len(REQUEST))
+                far.sendall(ANSWER)
+                _receive(near, len(ANSWER))
+        return time.process_time() - start
+
+    def stream(self) -> float:
+        """Processor seconds of many bytes over one connection, with buffers as large as those of a busy one."""
+        block, buffer = bytes(1 << 20), bytearray(1 << 20)
+        near, far = self._pair()
+        near.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 8 << 20)
+        far.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
+        with near, far:
+            for index in range(WARM_UP + MEGABYTES):
+                if index == WARM_UP:
+                    start = time.process_time()
+                near.sendall(block)
+                left = len(block)
+                while left:
+                    left -= far.recv_into(buffer, left)
+            return time.process_time() - start
+
+    def _pair(self) -> tuple[socket.socket, socket.socket]:
+        near = socket.create_connection((SERVER, PORT), 5)
+        # A reset at the end, so that ports are free again at once.
+        near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        return near, self._listener.accept()[0]
+
+    @staticmethod
+    def _step_into(name: str) -> None:
+        handle = os.open(f"/run/netns/{name}", os.O_RDONLY)
+        _set_namespace(handle)
+        os.close(handle)
+
+
+def _receive(connection: socket.socket, count: int) -> None:
+    while count:
+        count -= len(connection.recv(count))
+
+
+def _set_namespace(handle: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(handle, CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
 
 
 def _ip(*arguments: str) -> None:
     subprocess.run(["ip", *arguments], check=True)
-
-
-def _serve() -> None:
-    for port, answer in ((CONNECT_PORT, _close), (STREAM_PORT, _swallow)):
-        listener = socket.create_server((SERVER, port), backlog=512)
-        threading.Thread(target=_accept, args=(listener, answer), daemon=True).start()
-    print("ready", flush=True)
-    threading.Event().wait()
-
-
-def _accept(listener: socket.socket, answer: object) -> None:
-    while True:
-        answer(listener.accept()[0])  # type: ignore[operator]
-
-
-def _close(connection: socket.socket) -> None:
-    connection.close()
-
-
-def _swallow(connection: socket.socket) -> None:
-    buffer = bytearray(1 << 20)
-    with connection:
-        while connection.recv_into(buffer):
-            pass
-        # The client waits for this byte: only then has everything arrived.
-        connection.sendall(b"x")
-
-
-def _connect() -> float:
-    start = time.perf_counter()
-    for _ in range(CONNECTIONS):
-        with socket.create_connection((SERVER, CONNECT_PORT), 5) as connection:
-            # A reset at the end, so that ports are free again at once.
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    return time.perf_counter() - start
-
-
-def _stream() -> float:
-    block = bytes(1 << 20)
-    with socket.create_connection((SERVER, STREAM_PORT), 5) as connection:
-        start = time.perf_counter()
-        for _ in range(MEGABYTES):
-            connection.sendall(block)
-        connection.shutdown(socket.SHUT_WR)
-        connection.recv(1)
-        return time.perf_counter() - start
-
-
-if __name__ == "__main__":
-    if sys.argv[1] == "serve":
-        _serve()
-    print(_connect() if sys.argv[1] == "connect" else _stream())

@@ -13,7 +13,7 @@ import ipaddress
 import itertools
 import typing as t
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 
 import yaml

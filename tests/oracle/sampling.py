@@ -43,7 +43,7 @@ class Aim:
 
 def dice(seed: str) -> random.Random:
     """The same dice for the same text, on every machine."""
-    return random.Random(seed)  # noqa: S311 - repeatable on purpose
+    return random.Random(seed)
 
 
 def pools(oracle: Oracle, name: str) -> Pools:

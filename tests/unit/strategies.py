@@ -125,7 +125,8 @@ def networks(draw: st.DrawFn, kind: str, sites: tuple[str, ...]) -> t.Any:
         shape = {"mode": st.sampled_from(("tcp", "tls")), "fqdn": st.just("gw.example"), "dial_plan": st.just("plan 1"), "site": st.sampled_from(sites)}
         entries = [draw(st.one_of(st.just(entry), st.fixed_dictionaries({"address": st.just(entry)}, optional=shape))) for entry in entries]
     if entries and draw(st.integers(0, 3)) == 0:
-        return {draw(st.sampled_from(sites)): entries}
+        cut = draw(st.integers(0, len(entries)))
+        return {draw(st.sampled_from(sites)): entries[:cut], draw(st.sampled_from(sites)): entries[cut:]}
     return entries
 
 
@@ -162,7 +163,15 @@ def organisations(draw: st.DrawFn, max_servers: int = 7, max_outsiders: int = 4)
     hosts: dict[str, dict[str, t.Any]] = {}
     for number in range(1, draw(st.integers(1, max_servers)) + 1):
         roles, name = draw(role_sets()), f"srv{number}"
-        hosts[name] = draw(server_variables(number, roles))
+        if hosts and draw(st.booleans()):
+            # Hosts that are alike share their plan, so there must be some, and some that differ in one thing only.
+            twin = draw(st.sampled_from(sorted(hosts)))
+            roles = tuple(role for role in REFERENCE.roles if twin in groups.get(role, ()))
+            changed = draw(st.sampled_from(("addresses", "site", "rpc_range", "egress", "cluster_networks" if hosts[twin].get("cluster") else "site")))
+            fresh = draw(server_variables(number, roles))
+            hosts[name] = {**hosts[twin], "addresses": draw(addresses(number)), changed: fresh[changed]}
+        else:
+            hosts[name] = draw(server_variables(number, roles))
         for role in roles:
             groups.setdefault(role, []).append(name)
     sites = tuple(dict.fromkeys(variables["site"] or "default" for variables in hosts.values()))

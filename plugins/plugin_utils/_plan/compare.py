@@ -88,7 +88,7 @@ class _Side:
             return []
         if mine["everyone"]:
             return ["any"]
-        result = []
+        result: list[str] = []
         for family, key in ((4, "v4"), (6, "v6")):
             covered = [_networks.parse(text)[1:] for text in theirs[key]]
             for text in mine[key]:
