@@ -8,6 +8,7 @@ Both sides are brought to one form, ``Openings``: for one managed host and one a
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import typing as t
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ class End:
         return bool(self.host and self.host.managed)
 
 
+@functools.cache
 def number(address: str) -> tuple[int, int]:
     parsed = ipaddress.ip_address(address)
     return parsed.version, int(parsed)
@@ -67,6 +69,7 @@ def holds(peers: PeerSet, address: str) -> bool:
     return any(low <= value <= high for low, high in map(_span, peers.v4 if version == 4 else peers.v6))
 
 
+@functools.cache
 def _span(text: str) -> tuple[int, int]:
     if "-" in text:
         low, high = text.split("-")

@@ -35,7 +35,7 @@ class _Ends:
         self.members = members
         self.owner = {host.name: index for index, plan in enumerate(classes) for host in plan.hosts}
         self.ends: dict[End, set[int]] = {}
-        self.by_port: dict[tuple[str, str, PortRange | None], list[str]] = {}
+        self.by_owner: dict[tuple[str, str, PortRange | None, int], list[str]] = {}
         self._touched: dict[str, dict[int, int]] = {}
         for index, plan in enumerate(classes):
             for flow in plan.flows:
@@ -43,10 +43,8 @@ class _Ends:
                     self._record(flow, port, index)
 
     def _record(self, flow: Flow, port: PortRange | None, index: int) -> None:
-        end = (flow.direction, flow.protocol, flow.peers, port)
-        if end not in self.ends:
-            self.by_port.setdefault((flow.direction, flow.protocol, port), []).append(flow.peers)
-        self.ends.setdefault(end, set()).add(index)
+        self.ends.setdefault((flow.direction, flow.protocol, flow.peers, port), set()).add(index)
+        self.by_owner.setdefault((flow.direction, flow.protocol, port, index), []).append(flow.peers)
 
     def touched(self, peers: str) -> dict[int, int]:
         """How many hosts of each class are in a peer set."""
@@ -62,7 +60,8 @@ class _Ends:
         direction, protocol, peers, port = end
         others, back = self.touched(peers), "out" if direction == "in" else "in"
         # Nearly every flow meets a twin that has all its hosts on both sides; only what does not is compared pair by pair.
-        twins = [twin for twin in self.by_port.get((back, protocol, port), ()) if others.keys() <= self.ends[(back, protocol, twin, port)]]
+        candidates = self.by_owner.get((back, protocol, port, next(iter(others))), ()) if others else ()
+        twins = [twin for twin in candidates if others.keys() <= self.ends[(back, protocol, twin, port)]]
         whole = {index for twin in twins for index, count in self.touched(twin).items() if count == len(self.classes[index].hosts)}
         for index in sorted(owners - whole):
             for other in sorted(others):

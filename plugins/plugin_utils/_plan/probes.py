@@ -56,6 +56,7 @@ class Catalogue:
         self.plan = plan
         self.everyone = {**plan.topology.hosts, **plan.topology.outsiders}
         self.peers_per_flow = 8 if len(plan.topology.hosts) <= 200 else 2
+        self._sorted: dict[str, list[str]] = {}
         self.targets_per_source = 24 if len(plan.topology.hosts) <= 200 else 6
 
     def sources(self) -> list[Source]:
@@ -90,7 +91,9 @@ class Catalogue:
                         yield from self._along(flow, target, self._families(flow, source.hosts[0]))
 
     def _sample(self, peers: str, seed: str) -> list[str]:
-        return _pick(sorted(self.plan.members[peers]), self.peers_per_flow, seed)
+        if peers not in self._sorted:
+            self._sorted[peers] = sorted(self.plan.members[peers])
+        return _pick(self._sorted[peers], self.peers_per_flow, seed)
 
     def _families(self, flow: Flow, host: Host) -> tuple[str, ...]:
         """Families in which a flow lets in all addresses of a host, because the host chooses itself which one it connects from."""
@@ -115,7 +118,7 @@ class Catalogue:
     # -- denied ----------------------------------------------------------------------------------------------------------
 
     def _denied(self, source: Source) -> t.Iterator[dict[str, t.Any]]:
-        classes = _pick(list(range(len(self.plan.classes))), self.targets_per_source, f"{source.key} denied")
+        classes = _pick(range(len(self.plan.classes)), self.targets_per_source, f"{source.key} denied")
         for index in classes:
             made = self.plan.classes[index]
             target = _pick(made.hosts, 1, f"{source.key} {made.hosts[0].name}")[0]

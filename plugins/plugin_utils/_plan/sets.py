@@ -41,6 +41,7 @@ class PeerSets:
         self._names: dict[tuple[t.Any, ...], str] = {}
         self._selections: dict[tuple[t.Any, ...], tuple[Selection, ...]] = {}
         self._by_cluster = _clusters(topology)
+        self._by_site = _sites(topology)
         self._partners = {(host.name, target) for host in topology.hosts.values() for target in host.scr_targets}
         self._replicating = frozenset(name for pair in self._partners for name in pair)
 
@@ -100,9 +101,11 @@ class PeerSets:
         return self.topology.by_role.get(kind, ()) or self.topology.by_kind.get(kind, ())
 
     def _near(self, kind: str, host: Host, relation: str) -> tuple[Host, ...]:
-        """Candidates for a relation, without walking the organisation where a cluster already says who can be meant."""
+        """Candidates for a relation, without walking the organisation where a cluster or site already says who can be meant."""
         if relation == "same_cluster" or (relation == "replication" and host.name not in self._replicating):
             return tuple(member for member in self._by_cluster.get(host.cluster, ()) if kind in member.roles)
+        if relation in ("same_site", "subscribed") and kind in self.topology.by_role:
+            return self._by_site.get((kind, host.site), ())
         return self._candidates(kind)
 
     def _related(self, relation: str, host: Host, member: Host, local_initiates: bool) -> bool:
@@ -172,7 +175,7 @@ class PeerSets:
         if networks or len(sites) != 1:
             return ""
         site = sites.pop()
-        return f"{kind}_in_{slug(site)}" if site and hosts == tuple(host for host in self._candidates(kind) if host.site == site) else ""
+        return f"{kind}_in_{slug(site)}" if site and hosts == self._by_site.get((kind, site), ()) else ""
 
 
 def _clusters(topology: Topology) -> dict[str, tuple[Host, ...]]:
@@ -181,6 +184,14 @@ def _clusters(topology: Topology) -> dict[str, tuple[Host, ...]]:
         if host.cluster:
             result.setdefault(host.cluster, []).append(host)
     return {cluster: tuple(hosts) for cluster, hosts in result.items()}
+
+
+def _sites(topology: Topology) -> dict[tuple[str, str], tuple[Host, ...]]:
+    result: dict[tuple[str, str], list[Host]] = {}
+    for role, hosts in topology.by_role.items():
+        for host in hosts:
+            result.setdefault((role, host.site), []).append(host)
+    return {key: tuple(hosts) for key, hosts in result.items()}
 
 
 def _fits(member: Host, wanted: Wanted, platforms: tuple[str, ...], security: str) -> bool:

@@ -71,9 +71,10 @@ def meant(name: str, value: t.Any) -> bool:
 def wider(plan: Plan, base: Plan) -> list[tuple[str, str]]:
     """Hosts and addresses for which a plan opens more than another."""
     addresses = sorted({*probes_of(base), *probes_of(plan), "203.0.113.200"})
+    hosts = {host: (plan.host(host), base.host(host)) for host in plan.hosts if host in base.hosts}
     return [
         (host, address) for host, address in itertools.product(plan.hosts, addresses)
-        if host not in base.hosts or not covered(openings(plan.host(host), address), openings(base.host(host), address))
+        if host not in hosts or not covered(openings(hosts[host][0], address), openings(hosts[host][1], address))
     ]
 
 

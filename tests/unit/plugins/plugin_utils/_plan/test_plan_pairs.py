@@ -13,54 +13,59 @@ from strategies import Organisation, organisations
 
 from ansible_collections.datapath.exchange.plugins.plugin_utils import _networks
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.compile import Plan
-from ansible_collections.datapath.exchange.plugins.plugin_utils._topology import Host
+from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.model import HostPlan
 
 OTHER = {"in": "out", "out": "in"}
 
 
-def addresses(host: Host) -> list[str]:
-    return [*_networks.texts(4, ((n, n) for n in host.v4)), *_networks.texts(6, ((n, n) for n in host.v6))]
-
-
 def own(plan: Plan, name: str) -> set[str]:
-    return set(addresses(plan.topology.hosts[name]))
+    """The addresses of a host."""
+    host = plan.topology.hosts[name]
+    return {*_networks.texts(4, ((n, n) for n in host.v4)), *_networks.texts(6, ((n, n) for n in host.v6))}
+
+
+def plans(plan: Plan) -> list[HostPlan]:
+    return [plan.host(name) for name in plan.hosts]
+
+
+def assert_widening(*chain: Plan) -> None:
+    """Each plan opens at least what the one before it opens, to and from every address."""
+    for narrow, wide in itertools.pairwise(chain):
+        for (small, large), address in itertools.product(zip(plans(narrow), plans(wide), strict=True), probes_of(narrow)):
+            assert covered(openings(small, address), openings(large, address)), (small.host, address)
 
 
 @given(organisations())
 def test_plan_opens_exactly_what_the_rows_ask_for(organisation: Organisation) -> None:
     plan = organisation.plan()
     oracle = Oracle(plan.topology)
-    for name, address in itertools.product(plan.hosts, probes_of(plan)):
-        if address not in own(plan, name):
-            assert openings(plan.host(name), address) == oracle.openings(plan.topology.hosts[name], address), (name, address)
+    for host, address in itertools.product(plans(plan), probes_of(plan)):
+        if address not in own(plan, host.host):
+            assert openings(host, address) == oracle.openings(plan.topology.hosts[host.host], address), (host.host, address)
 
 
 @given(organisations(max_outsiders=0))
 def test_every_opening_between_managed_hosts_exists_at_both_ends(organisation: Organisation) -> None:
     plan = organisation.plan()
-    for one, other in itertools.permutations(plan.topology.hosts.values(), 2):
-        for there, here in itertools.product(addresses(other), addresses(one)):
-            mine, theirs = openings(plan.host(one.name), there, everyone=False), openings(plan.host(other.name), here, everyone=False)
-            assert mine == {(OTHER[way], protocol): ports for (way, protocol), ports in theirs.items()}, (one.name, other.name)
+    for one, other in itertools.permutations(plans(plan), 2):
+        for there, here in itertools.product(own(plan, other.host), own(plan, one.host)):
+            mine, theirs = openings(one, there, everyone=False), openings(other, here, everyone=False)
+            assert mine == {(OTHER[way], protocol): ports for (way, protocol), ports in theirs.items()}, (one.host, other.host)
 
 
 @given(organisations(max_servers=5))
 def test_scope_supported_opens_no_less(organisation: Organisation) -> None:
     narrow, wide = organisation.plan(scope="documented"), organisation.plan(scope="supported")
-    for name, address in itertools.product(narrow.hosts, probes_of(narrow)):
-        assert covered(openings(narrow.host(name), address), openings(wide.host(name), address))
+    assert_widening(narrow, wide)
 
 
 @given(organisations(max_servers=5))
 def test_stricter_encryption_opens_no_more(organisation: Organisation) -> None:
     as_documented, prefer, require = (organisation.plan(encryption=name) for name in ("as_documented", "prefer_encrypted", "require_encrypted"))
-    for name, address in itertools.product(require.hosts, probes_of(require)):
-        assert covered(openings(require.host(name), address), openings(prefer.host(name), address))
-        assert covered(openings(prefer.host(name), address), openings(as_documented.host(name), address))
+    assert_widening(require, prefer, as_documented)
 
 
 @given(organisations(max_servers=5))
 def test_implied_ports_only_add(organisation: Organisation) -> None:
     bare, full = organisation.plan(implied=False, disabled_implied=[]), organisation.plan(implied=True, disabled_implied=[])
-    for name, address in itertools.product(bare.hosts, probes_of(bare)):
-        assert covered(openings(bare.host(name), address), openings(full.host(name), address))
+    assert_widening(bare, full)
