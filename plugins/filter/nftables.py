@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: nftables
 author: Contributors to the datapath.exchange collection
-version_added: 1.0.0
+version_added: 0.1.0
 short_description: Rules for nft from the plan of a host
 description:
   - Turns the plan of one Linux host into the text that M(datapath.exchange.firewall) loads there, for review and for comparison in a pipeline.

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: paths
 author: Contributors to the datapath.exchange collection
-version_added: 1.0.0
+version_added: 0.1.0
 short_description: Data paths of a published reference
 description:
   - Returns rows of a published data path reference, such as the one of Exchange Server 2007 with its 52 rows, in document order.
