@@ -20,7 +20,7 @@ PLAN = {"type": "dict", "required": True, "options": {"path": {"type": "str", "r
 SPEC = {
     "plan": PLAN, "results_dir": {"type": "path", "required": True}, **{name: {"type": "path"} for name in ("json", "junit", "markdown")},
     "fail_on_disagreement": {"type": "bool", "default": True}, "allow_errors": {"type": "bool", "default": False},
-    "require_encryption": {"type": "bool", "default": True}, "width": {"type": "int", "default": 100},
+    "require_encryption": {"type": "bool", "default": True}, "state": {"type": "str", "choices": ["enforced", "monitored"], "default": "enforced"}, "width": {"type": "int", "default": 100},
 }
 
 
@@ -61,7 +61,7 @@ def _read(given: dict[str, t.Any]) -> tuple[Verdict, ...]:
     members = {**index["hosts"], **index["outsiders"]}
     catalogues = {host: artefact.read_probes(path, host, digest) for host in members}
     seen = {host: results.read(Path(given["results_dir"]), host, digest) for host, probes in catalogues.items() if probes}
-    return judge(members, catalogues, seen, require_encryption=given["require_encryption"])
+    return judge(members, catalogues, seen, require_encryption=given["require_encryption"], monitored=given["state"] == "monitored")
 
 
 def _shown(verdicts: t.Sequence[Verdict], width: int) -> dict[str, t.Any]:

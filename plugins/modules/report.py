@@ -78,6 +78,11 @@ options:
       - When V(false) the report still says what was offered.
     type: bool
     default: true
+  state:
+    description: What the hosts were brought to. With V(monitored) nothing is blocked, so probes that should be blocked are skipped with that reason.
+    type: str
+    choices: [enforced, monitored]
+    default: enforced
   width:
     description: Columns of the terminal, from V(60) to V(500).
     type: int

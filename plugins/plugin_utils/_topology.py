@@ -47,7 +47,7 @@ HOST_VARIABLES = (
     "gateway_dial_plan",
 )
 APPLY_VARIABLES = (
-    "firewall_state", "rollback_timeout", "foreign_firewall", "plan_dir", "compare_with", "verify", "report_dir", "secure_logging",
+    "firewall_state", "rollback_timeout", "foreign_firewall", "plan_dir", "compare_with", "verify", "report_dir",
     "render_dir", "questions", "probe_timeout", "probe_concurrency",
 )
 """Variables that roles and playbooks use when they apply a plan; the plan itself does not depend on them."""

@@ -33,9 +33,10 @@ def organisation(hosts: int, *, clusters: bool = False) -> tuple[dict[str, dict[
 
 
 def write_inventory(path: Path, hosts: int) -> None:
-    """Write an organisation as an INI inventory, the cheapest one for Ansible to read."""
+    """Write an organisation as a YAML inventory, the form of the documentation."""
     variables, groups = organisation(hosts)
     with path.open("w", encoding="utf-8") as stream:
+        stream.write("all:\n  children:\n")
         for group, names in groups.items():
-            stream.write(f"[{group}]\n")
-            stream.writelines(f"{name} datapath_addresses='{json.dumps(variables[name]['datapath_addresses'])}'\n" for name in names)
+            stream.write(f"    {group}:\n      hosts:\n")
+            stream.writelines(f"        {name}:\n          datapath_addresses: {json.dumps(variables[name]['datapath_addresses'])}\n" for name in names)

@@ -36,6 +36,7 @@ REASONS = {
     "out_of_time": "the time for all probes of this host was over: raise total_timeout",
     "silent_no_control": "no other UDP port of the target answered this source, so silence proves nothing",
     "silent_port": "the usual service of this UDP port keeps silent when it is asked, so silence proves nothing",
+    "monitored": "the rules only watch, so what the plan does not allow still passes",
     "target_unseen": "it was silent as planned, but the target showed no sign of life in this run, so silence proves nothing",
     "tls_server_hello": "the service speaks TLS",
     "tls_alert": "the service speaks TLS, and refused this hello",
@@ -144,12 +145,16 @@ def _by_id(host: str, probes: t.Sequence[t.Mapping[str, t.Any]], found: HostResu
     return rows
 
 
-def _judge_one(probe: t.Mapping[str, t.Any], row: t.Mapping[str, t.Any], signs: t.Container[str], *, require_encryption: bool) -> tuple[str, str]:
+def _judge_one(
+    probe: t.Mapping[str, t.Any], row: t.Mapping[str, t.Any], signs: t.Container[str], *, require_encryption: bool, monitored: bool,
+) -> tuple[str, str]:
     if probe["expect"] == "allowed":
         tls = probe["tls"] if require_encryption else ""
         return _judge_allowed(row["verdict"], row["encryption"], tls), row["reason"]
     if probe["expect"] != "denied":
         raise ReportError(f"probe {probe['id']}: expects {probe['expect']!r}, which is neither allowed nor denied")
+    if monitored:
+        return "skipped", "monitored"
     return _judge_denied(row["verdict"], row["reason"], present=probe["to"] in signs or probe["address"] in signs)
 
 
@@ -159,12 +164,14 @@ def judge(
     results: t.Mapping[str, HostResults],
     *,
     require_encryption: bool = True,
+    monitored: bool = False,
 ) -> tuple[Verdict, ...]:
     """Judge every probe of every catalogue, sorted by source, in catalogue order.
 
     members: what the plan's index says of each host: ``roles``, or ``kinds`` for an unmanaged one. catalogues: probes by source host, as
     ``read_probes`` returns them. results: what each host saw; a host that is missing counts as not run.
     require_encryption: an open port that should speak TLS or STARTTLS and does not is ``failed``.
+    monitored: the rules only watch, so a path that should be blocked has no telling test.
     Raises ReportError when results do not belong to the catalogue.
     """
     signs = _alive(catalogues, results)
@@ -179,7 +186,7 @@ def judge(
             elif row is None:
                 outcome, reason = "not_run", found.reason or "no_result"
             else:
-                outcome, reason = _judge_one(probe, row, signs, require_encryption=require_encryption)
+                outcome, reason = _judge_one(probe, row, signs, require_encryption=require_encryption, monitored=monitored)
             verdicts.append(_verdict(host, probe, row or {}, outcome, reason, members))
     return tuple(verdicts)
 

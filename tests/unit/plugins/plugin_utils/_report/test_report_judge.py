@@ -117,6 +117,12 @@ def test_encryption(tls: str, verdict: str, encryption: str, strict: str, lenien
     assert one(probe(tls=tls), seen, require_encryption=False)[0] == lenient
 
 
+@pytest.mark.parametrize("verdict", ["open", "refused", "filtered"])
+def test_rules_that_only_watch_are_not_asked_to_block(verdict: str) -> None:
+    assert one(probe("denied"), row(verdict), monitored=True) == ("skipped", "monitored")
+    assert one(probe("allowed"), row("filtered", "no_answer"), monitored=True) == ("failed", "no_answer")
+
+
 def test_an_open_denied_port_fails_whatever_it_speaks() -> None:
     assert one(probe("denied", tls="tls"), row("open", "tls_server_hello", "offered"))[0] == "failed"
 
