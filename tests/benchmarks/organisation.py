@@ -32,11 +32,25 @@ def organisation(hosts: int, *, clusters: bool = False) -> tuple[dict[str, dict[
     return variables, groups
 
 
-def write_inventory(path: Path, hosts: int) -> None:
+def busy_organisation() -> tuple[dict[str, dict[str, Any]], dict[str, list[str]]]:
+    """A small organisation with both address families, in which mailbox-1 has four roles and many features: as many rules as one host gets."""
+    variables, groups = organisation(40)
+    for index, host in enumerate(variables.values()):
+        host["datapath_addresses"].append(f"2001:db8::{index + 1:x}")
+    variables["mailbox-1"].update(datapath_webdav=True, datapath_outlook_anywhere=True, datapath_scr_targets=["mailbox-2"])
+    for role in ("hub_transport", "client_access", "unified_messaging"):
+        groups[role].append("mailbox-1")
+    return variables, groups
+
+
+def write_inventory(path: Path, variables: dict[str, dict[str, Any]], groups: dict[str, list[str]]) -> None:
     """Write an organisation as a YAML inventory, the form of the documentation."""
-    variables, groups = organisation(hosts)
+    written: set[str] = set()
     with path.open("w", encoding="utf-8") as stream:
         stream.write("all:\n  children:\n")
         for group, names in groups.items():
             stream.write(f"    {group}:\n      hosts:\n")
-            stream.writelines(f"        {name}:\n          datapath_addresses: {json.dumps(variables[name]['datapath_addresses'])}\n" for name in names)
+            for name in names:
+                stream.write(f"        {name}:\n")
+                stream.writelines(f"          {key}: {json.dumps(value)}\n" for key, value in variables[name].items() if name not in written)
+                written.add(name)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import measure
 import wire
-from organisation import organisation, write_inventory
+from organisation import busy_organisation, organisation, write_inventory
 
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.compile import compile_plan
 from ansible_collections.datapath.exchange.plugins.plugin_utils._render.nftables import render
@@ -123,7 +123,7 @@ def plan_playbook(work: Path) -> Lines:
     for hosts in (1000, 10000):
         say(f"the plan playbook, {hosts} hosts")
         inventory = work / f"hosts-{hosts}.yml"
-        write_inventory(inventory, hosts)
+        write_inventory(inventory, *organisation(hosts))
         options = ["-e", "{datapath_peers: {}}"]
         floor = measure.median_cost(playbook(work, "empty", inventory, *options), 3, env=ansible_env(work)).cpu
         ours = measure.median_cost(playbook(work, "datapath.exchange.plan", inventory, *options), 3, env=ansible_env(work)).cpu
@@ -137,14 +137,16 @@ def plan_playbook(work: Path) -> Lines:
 
 SANDBOX = """set -eu
 mount -t tmpfs tmpfs /run
-mkdir -p /etc/datapath && mount -t tmpfs tmpfs /etc/datapath
+mkdir /run/upper /run/work
+mount -t overlay overlay -o lowerdir=/etc,upperdir=/run/upper,workdir=/run/work /etc
+mkdir -p /etc/systemd/system
 ip link set lo up
 exec "$@"
 """
 
 
 def sandboxed(*command: str) -> list[str]:
-    """Run with a network namespace and files of its own, so that this machine's firewall is not touched."""
+    """Run with a network namespace, an /etc and a /run of its own, so that nothing of this machine is touched."""
     return ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", SANDBOX, "sandbox", *command]
 
 
@@ -152,11 +154,11 @@ def applying(work: Path) -> Lines:
     """One host's rules in one transaction, against one task per rule."""
     say("apply one host's rules, and a loop of ansible.builtin.iptables")
     inventory = work / "one.yml"
-    write_inventory(inventory, 40)
+    hosts, groups = busy_organisation()
+    write_inventory(inventory, hosts, groups)
     site = [*playbook(work, "datapath.exchange.site", inventory, "--limit", "mailbox-1", "-e", "ansible_connection=local")]
     noop = work / "noop.yml"
     noop.write_text("- hosts: all\n  gather_facts: false\n  tasks:\n    - ansible.builtin.ping:\n", encoding="utf-8")
-    hosts, groups = organisation(40)
     rules = render(compile_plan(Inventory(hosts, groups), {}).host("mailbox-1")).count(" counter accept")
     loop = work / "loop.yml"
     loop.write_text(

@@ -25,6 +25,7 @@ REBOOT = 133
 
 _STAGE = """
 set -e
+mkdir -p /run/systemd
 mount -t tmpfs tmpfs /run/systemd
 mount -t tmpfs -o size=512m,mode=0755 tmpfs {stage}
 mkdir {stage}/upper {stage}/work {stage}/root
@@ -55,11 +56,11 @@ def prepare(settings: Settings, host: Host, others: t.Iterable[Host], authorized
     return (key.with_suffix(".pub")).read_text()
 
 
-def start(settings: Settings, host: Host, tree: Path) -> None:
-    """Let a keeper of its own carry the host, so that it lives on when the caller ends."""
+def start(settings: Settings, host: Host, tree: Path) -> subprocess.Popen[bytes]:
+    """Let a keeper of its own carry the host, so that it lives on when the caller ends; a keeper that ends has lost its host."""
     order = {"host": asdict(host), "tree": str(tree)}
     with (settings.hosts / host.name / "log").open("ab") as log:
-        subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-E", str(Path(__file__).parent), "_keep", json.dumps(order)],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/",
         )

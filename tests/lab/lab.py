@@ -62,13 +62,20 @@ def up(settings: Settings, hosts: t.Sequence[Host], say: t.Callable[[str], None]
         _prepare(settings, hosts)
         with base.locked(settings.cache / "netns.lock"):  # the first "ip netns add" of a machine mounts /run/netns
             network.lay(settings, hosts)
-        for host in hosts:
-            guest.start(settings, host, tree)
-        silent = _silent(settings, hosts, seconds=90)
-        if silent:
-            raise LabError(f"no login on {', '.join(silent)}; their logs are {settings.hosts}/HOST/log:\n{_log(settings, silent[0])}")
+        keepers = {host.name: guest.start(settings, host, tree) for host in hosts}
+        _expect(settings, hosts, keepers)
         (settings.state / "description.json").write_text(_description(hosts, tree))
     say(f"{len(hosts)} hosts of lab {settings.name} are up after {time.monotonic() - started:.1f} s")
+
+
+def _expect(settings: Settings, hosts: t.Sequence[Host], keepers: t.Mapping[str, subprocess.Popen[bytes]], seconds: float = 120) -> None:
+    """Wait until every host takes a login; raises LabError when one takes too long, and at once when its keeper has ended."""
+    deadline = time.monotonic() + seconds
+    while silent := _silent(settings, hosts, seconds=3):
+        lost = [name for name in silent if keepers[name].poll() is not None]
+        if lost or time.monotonic() > deadline:
+            name = (lost or silent)[0]
+            raise LabError(f"no login on {', '.join(lost or silent)}; logs are {settings.hosts}/HOST/log, that of {name} ends:\n{_log(settings, name)}")
 
 
 def down(settings: Settings, say: t.Callable[[str], None]) -> None:

@@ -11,3 +11,4 @@ use "$venv"
 export PYTHONPATH=$tree PYTHONDONTWRITEBYTECODE=1
 cd "$here"
 step "docs/reference.md" python tests/tools/reference_doc.py
+step "roles/*/README.md" python tests/tools/role_docs.py
