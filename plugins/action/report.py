@@ -20,7 +20,9 @@ PLAN = {"type": "dict", "required": True, "options": {"path": {"type": "str", "r
 SPEC = {
     "plan": PLAN, "results_dir": {"type": "path", "required": True}, **{name: {"type": "path"} for name in ("json", "junit", "markdown")},
     "fail_on_disagreement": {"type": "bool", "default": True}, "allow_errors": {"type": "bool", "default": False},
-    "require_encryption": {"type": "bool", "default": True}, "state": {"type": "str", "choices": ["enforced", "monitored"], "default": "enforced"}, "width": {"type": "int", "default": 100},
+    "require_encryption": {"type": "bool", "default": True},
+    "state": {"type": "str", "choices": ["enforced", "monitored"], "default": "enforced"},
+    "width": {"type": "int", "default": 100},
 }
 
 

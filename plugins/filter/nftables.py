@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: nftables
-author: Contributors to the datapath.exchange collection
+author: Contributors to the datapath.exchange collection (@datapath)
 version_added: 0.1.0
 short_description: Rules for nft from the plan of a host
 description:

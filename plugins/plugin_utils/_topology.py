@@ -236,8 +236,8 @@ class _Reader:
             else:
                 for name in names:
                     if name not in self.inventory.groups:
-                        self.errors.append(f"organisation: datapath_role_groups.{role}: group {name!r} is not in the"
-                        f" inventory{_suggest(name, self.inventory.groups)}")
+                        hint = _suggest(name, self.inventory.groups)
+                        self.errors.append(f"organisation: datapath_role_groups.{role}: group {name!r} is not in the inventory{hint}")
                 result[role] = [name for name in names if name in self.inventory.groups]
         return result
 
@@ -314,8 +314,8 @@ class _Reader:
             if found is ...:
                 found, where = value, host
             elif value != found:
-                self.errors.append(f"{host}: {key}: {_short(value)} differs from {_short(found)} of {where}; it has one value for the whole"
-                " organisation, set it in group all")
+                both = f"{_short(value)} differs from {_short(found)} of {where}"
+                self.errors.append(f"{host}: {key}: {both}; it has one value for the whole organisation, set it in group all")
                 break
         option = self.given_options.get(name, ...)
         fallback = ORGANISATION_DEFAULTS.get(name) if default is ... else default
@@ -334,8 +334,8 @@ class _Reader:
             return
         for name in names:
             if name not in sources:
-                self.errors.append(f"organisation: datapath_disabled_implied: {name!r} is no implied path or source of"
-                f" {self.reference.name}{_suggest(name, sources)}")
+                what = f"{name!r} is no implied path or source of {self.reference.name}{_suggest(name, sources)}"
+                self.errors.append(f"organisation: datapath_disabled_implied: {what}")
 
     def _check_waivers(self, result: dict[str, t.Any]) -> None:
         waivers = result["waivers"]
@@ -669,7 +669,6 @@ class _Reader:
             self._check_witness(host, hosts)
             if host.cluster and "mailbox" not in host.roles:
                 self.errors.append(f"{host.name}: datapath_cluster: only mailbox servers are cluster nodes; this one is {', '.join(host.roles)}")
-
 
     def _check_witness(self, host: Host, hosts: t.Mapping[str, Host]) -> None:
         holder = hosts.get(host.witness)

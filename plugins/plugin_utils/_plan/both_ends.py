@@ -60,7 +60,7 @@ class _Ends:
         direction, protocol, peers, port = end
         others, back = self.touched(peers), "out" if direction == "in" else "in"
         # Nearly every flow meets a twin that has all its hosts on both sides; only what does not is compared pair by pair.
-        candidates = self.by_owner.get((back, protocol, port, next(iter(others))), ()) if others else ()
+        candidates = self.by_owner.get((back, protocol, port, min(others)), ()) if others else ()
         twins = [twin for twin in candidates if others.keys() <= self.ends[(back, protocol, twin, port)]]
         whole = {index for twin in twins for index, count in self.touched(twin).items() if count == len(self.classes[index].hosts)}
         for index in sorted(owners - whole):

@@ -252,8 +252,8 @@ def r_cas_04(c: Checker) -> t.Iterator[Finding]:
         if why:
             # KB154596: too small, too low or malformed ranges keep services from starting; wide default ranges of the platform are not ours to judge.
             severity = "error" if "fewer" in why or "static port" in why else "warning"
-            yield Finding("R-CAS-04", severity, (host.name,), f"datapath_rpc_range {host.rpc_range} will not do:"
-            f" {why}.", "https://support.microsoft.com/help/154596")
+            text = f"datapath_rpc_range {host.rpc_range} will not do: {why}."
+            yield Finding("R-CAS-04", severity, (host.name,), text, "https://support.microsoft.com/help/154596")
 
 
 def r_cas_05(c: Checker) -> t.Iterator[Finding]:

@@ -172,8 +172,8 @@ def _set_block(name: str, family: str, members: tuple[str, ...]) -> _Block:
 def _checked_members(name: str, family: str, members: tuple[str, ...]) -> base.Intervals:
     where = f"peer set {name}"
     if not _SET_NAME.match(name) or len(name) + 3 > SET_NAME_BYTES or name == _RESERVED_SET:
-        raise RefusedError(where, "its name", f"names are lower case letters, digits and _, begin with a letter, have at most {SET_NAME_BYTES - 3} bytes"
-                                         f" and are not {_RESERVED_SET}: rename the site or cluster that it is named after")
+        limits = f"names are lower case letters, digits and _, begin with a letter, have at most {SET_NAME_BYTES - 3} bytes and are not {_RESERVED_SET}"
+        raise RefusedError(where, "its name", f"{limits}: rename the site or cluster that it is named after")
     if len(members) > SET_ELEMENTS:
         raise RefusedError(where, f"{len(members)} members", f"a set has at most {SET_ELEMENTS}: name larger networks in datapath_peers")
     try:
@@ -212,7 +212,7 @@ def _check_flow(flow: Flow) -> None:
     if not _SET_NAME.match(flow.peers):
         raise RefusedError(flow.paths[0], f"the peer set {flow.peers!r}", fix)
     ends = [number for port in flow.ports for number in (port.low, port.high)]
-    if any(type(number) is not int or not 1 <= number <= 65535 for number in ends):
+    if any(not isinstance(number, int) or not 1 <= number <= 65535 for number in ends):
         raise RefusedError(flow.paths[0], "a port outside 1 to 65535", fix)
     if ends != sorted(ends) or any(last.high >= port.low for last, port in itertools.pairwise(flow.ports)):
         raise RefusedError(flow.paths[0], "ports that are not sorted and apart", fix)

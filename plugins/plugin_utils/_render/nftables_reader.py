@@ -48,6 +48,8 @@ _SELECTORS: dict[tuple[str, str], t.Mapping[str, int]] = {
 
 _PRIORITIES = {"filter": 0, "0": 0}
 _SETS = {"ipv4_addr": "ipv4", "ipv6_addr": "ipv6"}
+
+
 @dataclass(frozen=True)
 class Opened:
     """``table inet datapath {`` (no name) or ``chain NAME {``."""
