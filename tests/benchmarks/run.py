@@ -1,10 +1,10 @@
 # Copyright: Contributors to the datapath.exchange collection
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measure everything in one run and write docs/performance.md.
+"""Measure everything and write docs/performance.md.
 
 Ratios, never bare times: what is compared runs on the same machine in the same run. Nothing here is asserted; the page says which goals were met.
-``run.py [PART ...]`` measures some parts only and prints them. Needs root, and the Python environment of the tests.
+``run.py [PART ...]`` measures some parts only and leaves the other sections of the page as they are. Needs root, and the Python environment of the tests.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -263,25 +264,36 @@ SPDX-License-Identifier: GPL-3.0-or-later
 
 # Performance
 
-Written by `make bench` on {date}: {cores} cores, Linux {kernel}, Python {python}. Compare ratios; times are of that machine, on that day.
+Written by `make bench`. What is compared was measured in one run on one machine: compare ratios, times are of that machine on that day.
+
 """
 
 
+def stamp() -> str:
+    machine = f"{os.cpu_count()} cores, Linux {os.uname().release.split('-')[0]}, Python {sys.version.split()[0]}"
+    return f"Measured on {dt.datetime.now(dt.timezone.utc).date()}: {machine}."
+
+
+def measured(page: Path) -> dict[str, str]:
+    """Sections of the page by part, so that one part can be measured again without the others."""
+    if not page.exists():
+        return {}
+    pieces = re.split(r"^<!-- part: (\w+) -->\n", page.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    return dict(zip(pieces[::2], pieces[1::2], strict=True))
+
+
 def main() -> None:
-    chosen = sys.argv[1:] or list(PARTS)
-    work = Path(tempfile.mkdtemp(prefix="datapath-bench-"))
+    page, work = ROOT / "docs" / "performance.md", Path(tempfile.mkdtemp(prefix="datapath-bench-"))
+    sections = measured(page)
     try:
-        sections = [PARTS[part](work) for part in chosen]
+        for part in sys.argv[1:] or PARTS:
+            title, *lines = PARTS[part](work)
+            sections[part] = "\n".join([title, "", stamp(), *lines]).rstrip() + "\n\n"
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    head = HEAD.format(
-        date=dt.datetime.now(dt.timezone.utc).date(), cores=os.cpu_count(), kernel=os.uname().release.split("-")[0], python=sys.version.split()[0])
-    text = "\n".join([head, *(line for section in sections for line in section)]).rstrip() + "\n"
-    if sys.argv[1:]:
-        print(text)
-    else:
-        (ROOT / "docs" / "performance.md").write_text(text, encoding="utf-8")
-        say("written: docs/performance.md")
+    text = HEAD + "".join(f"<!-- part: {part} -->\n{sections[part]}" for part in PARTS if part in sections)
+    page.write_text(text.rstrip() + "\n", encoding="utf-8")
+    say(f"written: {page.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":
