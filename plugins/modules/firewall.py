@@ -18,21 +18,12 @@ description:
   - The address and port of the SSH connection that Ansible came in on are always admitted, whatever the plan says.
     A run that comes from another address replaces them, and reports a change.
   - State is compared in canonical form, which is what the kernel lists. A run that changes nothing writes nothing.
+extends_documentation_fragment: [datapath.exchange.plan]
 options:
   plan:
     description:
       - The plan, as returned by M(datapath.exchange.plan).
       - Required unless O(state=absent).
-    type: dict
-    suboptions:
-      path:
-        description: Directory of the plan on the controller.
-        type: str
-        required: true
-      digest:
-        description: Digest of the plan, so that a plan that was made of other inputs is noticed.
-        type: str
-        required: true
   host:
     description: The name of this host in the plan. The default is C(inventory_hostname).
     type: str

@@ -13,19 +13,10 @@ author: Contributors to the datapath.exchange collection (@datapath)
 description:
   - Reads the nftables table C(inet datapath) of a host, its counters by data path, and other firewalls that can drop what a plan allows.
   - Given a plan, tells whether the loaded table is what the plan asks for, and shows the difference in the kernel's own canonical form.
+extends_documentation_fragment: [datapath.exchange.plan]
 options:
   plan:
     description: The plan to compare with, as returned by M(datapath.exchange.plan). Without it, nothing is compared.
-    type: dict
-    suboptions:
-      path:
-        description: Directory of the plan on the controller.
-        type: str
-        required: true
-      digest:
-        description: Digest of the plan, so that a plan that was made of other inputs is noticed.
-        type: str
-        required: true
   host:
     description: The name of this host in the plan. The default is C(inventory_hostname).
     type: str

@@ -36,21 +36,12 @@ attributes:
     support: full
     platforms: posix
     description: Probes can be sent from hosts with a POSIX shell; for others, such as Windows, they count as not run. What they try may be any system.
+extends_documentation_fragment: [datapath.exchange.plan]
 options:
   plan:
     description:
       - The plan, as returned by M(datapath.exchange.plan). Its probe catalogue says what this host has to try.
       - Either this or O(probes) is required.
-    type: dict
-    suboptions:
-      path:
-        description: Directory of the plan on the controller.
-        type: str
-        required: true
-      digest:
-        description: Digest of the plan, so that a plan that was made of other inputs is noticed.
-        type: str
-        required: true
   host:
     description: The name of this host in the plan. The default is C(inventory_hostname).
     type: str

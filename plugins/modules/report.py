@@ -35,20 +35,11 @@ attributes:
     support: full
     platforms: all
     description: The platforms of managed hosts do not matter.
+extends_documentation_fragment: [datapath.exchange.plan]
 options:
   plan:
     description: The plan, as returned by M(datapath.exchange.plan).
-    type: dict
     required: true
-    suboptions:
-      path:
-        description: Directory of the plan on the controller.
-        type: str
-        required: true
-      digest:
-        description: Digest of the plan, so that a plan that was made of other inputs is noticed.
-        type: str
-        required: true
   results_dir:
     description: The directory that M(datapath.exchange.probe) wrote to. Results that belong to another plan count as not run.
     type: str

@@ -18,6 +18,7 @@ import tempfile
 import typing as t
 from pathlib import Path
 
+from ansible_collections.datapath.exchange.plugins.plugin_utils import _networks
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.compile import FORMAT_VERSION, Plan
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.expand import ClassPlan
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.model import HostPlan, PlanError
@@ -95,8 +96,6 @@ def _index_text(plan: Plan, sources: t.Mapping[str, str]) -> str:
 
 
 def _host_entry(host: Host, sources: t.Mapping[str, str]) -> dict[str, t.Any]:
-    from ansible_collections.datapath.exchange.plugins.plugin_utils import _networks
-
     return {
         "roles": list(host.roles), "site": host.site, "zone": host.zone, "platform": host.platform, "egress": host.egress,
         "v4": list(_networks.texts(4, ((n, n) for n in host.v4))), "v6": list(_networks.texts(6, ((n, n) for n in host.v6))),

@@ -69,6 +69,7 @@ class Expander:
         self._legs = self._by_role()
         self._encrypted_only = topology.options["encryption"] != "as_documented"
         self._waived = frozenset(topology.options["waivers"])
+        self._named = _named_by_others(topology)
 
     def expand(self) -> list[ClassPlan]:
         """One ClassPlan per class, in the order of its first host's name."""
@@ -138,19 +139,11 @@ class Expander:
 
     def _key(self, host: Host) -> tuple[t.Any, ...]:
         # Replication and witness pairs are between named hosts, so such a host is a class of its own.
-        named = host.name if host.scr_targets or host.witness or host.name in self._named_by_others() else ""
+        named = host.name if host.scr_targets or host.witness or host.name in self._named else ""
         return (
             host.roles, host.site, host.zone, host.cluster, host.cluster_networks, host.rpc_range, host.static_ports, host.media_range, host.platform,
             host.release, host.egress, host.ipsec, host.families, host.on, host.management_port, named,
         )
-
-    def _named_by_others(self) -> frozenset[str]:
-        cached: frozenset[str] | None = getattr(self, "_named", None)
-        if cached is None:
-            hosts = self.topology.hosts.values()
-            cached = frozenset({target for host in hosts for target in host.scr_targets} | {host.witness for host in hosts if host.witness})
-            self._named = cached
-        return cached
 
     def _fill(self, plan: ClassPlan) -> None:
         host = plan.hosts[0]
@@ -217,7 +210,7 @@ class Expander:
         far: set[tuple[str, bool]] = set()
         demands = [(name, True) for name in (*leg.path.when, *leg.port.when)] + [(name, False) for name in (*leg.path.unless, *leg.port.unless)]
         initiator = leg.remote if leg.direction == "in" else leg.local
-        for kind, names in getattr(leg.path, "initiator_when", ()):
+        for kind, names in leg.path.initiator_when:
             demands += [(name, True) for name in names if kind == initiator]
         for name, on in demands:
             owner = self.topology.reference.features[name].owner
@@ -280,6 +273,11 @@ class Expander:
 
     def _ipsec_mode(self, host: Host) -> str:
         return host.ipsec or _DEFAULT_IPSEC[self.topology.options["encryption"]]
+
+
+def _named_by_others(topology: Topology) -> frozenset[str]:
+    hosts = topology.hosts.values()
+    return frozenset({target for host in hosts for target in host.scr_targets} | {host.witness for host in hosts if host.witness})
 
 
 @dataclass
