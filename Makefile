@@ -8,7 +8,7 @@ SHELL := /bin/bash
 TOOLS := tests/tools
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint unit oracle golden sanity importer lab molecule oldest test demo bench docs clean
+.PHONY: help setup lint unit oracle golden sanity importer windows lab molecule oldest test demo bench docs clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ sanity: ## ansible-test sanity on the built collection
 
 importer: ## what Galaxy checks on an upload
 	@$(TOOLS)/importer.sh
+
+windows: ## the collection on Windows doubles over winrm, psrp and ssh, and in Wine
+	@$(TOOLS)/windows.sh
 
 lab: ## the lab's own tests: killed, called twice, side by side, rebooted
 	@$(TOOLS)/lab.sh

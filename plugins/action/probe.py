@@ -14,6 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.datapath.exchange.plugins.modules.probe import argument_spec
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan import artefact
 from ansible_collections.datapath.exchange.plugins.plugin_utils._report import results
+from ansible_collections.datapath.exchange.plugins.plugin_utils._report.judge import explain
 
 SENT = ("id", "address", "protocol", "port", "tls")
 LIMITS = ("timeout", "retries", "concurrency", "total_timeout")
@@ -29,21 +30,24 @@ class ActionModule(ActionBase):
             argument_spec(), mutually_exclusive=[("plan", "probes")], required_one_of=[("plan", "probes")], required_together=[("plan", "results_dir")],
         )
         host = given["host"] or str(variables["inventory_hostname"])
+        windows = getattr(self._connection._shell, "_IS_WINDOWS", False)  # noqa: SLF001 - as ActionBase itself does
+        if windows and not given["plan"]:
+            raise AnsibleActionFail(f"{host}: {explain('unsupported_platform')}")
         try:
-            return {**result, **(self._planned(host, given, variables) if given["plan"] else self._execute(given["probes"], given, variables))}
+            return {**result, **(self._planned(host, given, variables, windows=windows) if given["plan"] else self._execute(given["probes"], given, variables))}
         except (ValueError, OSError) as exc:
             raise AnsibleActionFail(str(exc)) from exc
 
-    def _planned(self, host: str, given: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+    def _planned(self, host: str, given: dict[str, t.Any], task_vars: dict[str, t.Any], *, windows: bool) -> dict[str, t.Any]:
         catalogue = artefact.read_probes(given["plan"]["path"], host, given["plan"]["digest"])
         probes = [{key: probe[key] for key in SENT} for probe in catalogue if probe["protocol"] in ("tcp", "udp")]
         if self._task.check_mode:
             return {"changed": False, "planned": len(probes)}
         directory, digest = Path(given["results_dir"]), given["plan"]["digest"]
         results.discard(directory, host)
-        if getattr(self._connection._shell, "SHELL_FAMILY", "") == "powershell":  # noqa: SLF001 - as ActionBase itself does
+        if windows:
             results.write(directory, host, digest, results.HostResults(reason="unsupported_platform"))
-            return {"changed": False, "skipped": True, "planned": len(probes), "skip_reason": "probes run on hosts with a POSIX shell only"}
+            return {"changed": False, "skipped": True, "planned": len(probes), "skip_reason": explain("unsupported_platform")}
         seen = self._execute(probes, given, task_vars)
         if "results" not in seen:
             return seen

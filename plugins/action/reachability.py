@@ -10,11 +10,13 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.datapath.exchange.plugins.plugin_utils._observed import ObservedErrors
 from ansible_collections.datapath.exchange.plugins.plugin_utils._reachability import Answer, Asker, QuestionErrors, read_questions
 
 SPEC = {
     "plan": {"type": "dict", "required": True, "options": {"path": {"type": "path", "required": True}, "digest": {"type": "str", "required": True}}},
     "questions": {"type": "list", "elements": "dict", "required": True},
+    "observed": {"type": "dict", "default": {}},
 }
 
 
@@ -27,8 +29,9 @@ class ActionModule(ActionBase):
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         _validated, given = self.validate_argument_spec(SPEC)
         try:
-            answers = Asker(given["plan"]["path"], given["plan"]["digest"]).answer_all(read_questions(given["questions"]))
-        except QuestionErrors as exc:
+            asker = Asker(given["plan"]["path"], given["plan"]["digest"], given["observed"])
+            answers = asker.answer_all(read_questions(given["questions"]))
+        except (QuestionErrors, ObservedErrors) as exc:
             return {**result, "failed": True, "msg": str(exc), "errors": list(exc.errors)}
         except (ValueError, OSError) as exc:
             raise AnsibleActionFail(str(exc)) from exc

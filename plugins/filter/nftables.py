@@ -33,7 +33,9 @@ notes:
   - Whatever the plan says, the text also admits what a host needs to be reachable at all. These are replies, loopback, errors and neighbour discovery of
     ICMP and ICMPv6, echo requests at a limited rate, DHCP of the host itself, and the sets C(session_v4) and C(session_v6), to which
     M(datapath.exchange.firewall) adds the connection that Ansible came in on.
-  - A flow that only IPsec may carry is an error, because this release does not enforce IPsec and the text would let it pass in clear.
+  - A flow that IPsec is required for is admitted only when it came out of IPsec. Two more chains, C(ipsec_in) and C(ipsec_out), refuse in clear what the plan
+    requires IPsec for, whatever state a connection is in, and also where outbound traffic is open. They never refuse key exchange, neighbour discovery,
+    management or the connection that Ansible came in on.
   - Names of peer sets have at most 252 bytes, and sets at most 1,000,000 members in each address family.
   - Comments show at most 120 bytes of path ids, followed by the number of those left out.
 seealso:
@@ -50,11 +52,13 @@ EXAMPLES = r"""
   vars:
     host_plan:
       format: datapath.exchange/host
-      version: 1
+      version: 2
       host: hub1
       roles: [hub_transport]
       site: default
       platform: linux
+      release: ""
+      addresses: [192.0.2.11]
       families: [ipv4]
       scope: documented
       encryption: as_documented

@@ -119,8 +119,8 @@ def commit() -> None:
 
 def unstage() -> None:
     """Forget staged rules, and the directory when nothing else is in it."""
-    _discard(STAGED)
-    _discard_directory(DIRECTORY)
+    discard(STAGED)
+    discard_directory(DIRECTORY)
 
 
 def install_unit(nft: Nft) -> None:
@@ -131,7 +131,7 @@ def install_unit(nft: Nft) -> None:
         write(UNIT, unit_text(nft), 0o644)
     if not enabled():
         WANTS.mkdir(mode=0o755, exist_ok=True)
-        _discard(LINK)
+        discard(LINK)
         LINK.symlink_to(UNIT)
     if booted():
         _systemctl(nft.run, "daemon-reload")
@@ -144,9 +144,9 @@ def remove(run: Run) -> None:
     if booted():
         _systemctl(run, "stop", SERVICE)
     for path in (LINK, UNIT, STAGED, RULES):
-        _discard(path)
+        discard(path)
     for directory in (WANTS, DIRECTORY):
-        _discard_directory(directory)
+        discard_directory(directory)
     if booted():
         _systemctl(run, "daemon-reload")
         _systemctl(run, "reset-failed", SERVICE)
@@ -164,7 +164,7 @@ def write(path: Path, text: str, mode: int) -> None:
             os.fsync(file.fileno())
         aside.replace(path)
     except BaseException:
-        _discard(aside)
+        discard(aside)
         raise
 
 
@@ -190,12 +190,13 @@ def _systemctl(run: Run, *arguments: str) -> int:
     return run([program, *arguments], "").code if program else 127
 
 
-def _discard(path: Path) -> None:
+def discard(path: Path) -> None:
+    """Delete a file that may be gone already."""
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
 
 
-def _discard_directory(path: Path) -> None:
+def discard_directory(path: Path) -> None:
     """Only an empty one: others may keep files there."""
     with contextlib.suppress(OSError):
         path.rmdir()
@@ -203,5 +204,6 @@ def _discard_directory(path: Path) -> None:
 
 __all__ = (
     "ABSENT", "AS_PLANNED", "DIFFERENT", "DIRECTORY", "LEFT_OVER", "LINK", "PRESENT", "RULES", "SERVICE", "STAGED", "UNIT", "active", "booted", "commit",
-    "enabled", "install_unit", "read", "remove", "rules_text", "stage", "staged", "status", "supported", "traces", "unit_text", "unstage", "write",
+    "discard", "discard_directory", "enabled", "install_unit", "read", "remove", "rules_text", "stage", "staged", "status", "supported", "traces", "unit_text",
+    "unstage", "write",
 )

@@ -11,7 +11,7 @@ import re
 import typing as t
 
 #: The comments of rules that are no path: what every host has around its paths.
-GUARDS = ("dhcp", "invalid", "management", "session")
+GUARDS = ("dhcp", "invalid", "ipsec", "management", "session")
 #: The last rule of a chain, when enforced and when monitored.
 DROPPED = ("datapath dropped", "datapath would drop")
 _CUT = re.compile(r"\+[0-9]+\Z")

@@ -63,13 +63,13 @@ def require_version(version: tuple[int, int, int]) -> None:
         raise EnforceError(f"nft {_dotted(version)} is too old: {_dotted(MINIMUM)} or later is needed; update the package nftables")
 
 
-def require_privilege(status: str, user: int) -> None:
-    """Raise EnforceError unless a process with this user id and this /proc/self/status may change the firewall."""
+def require_privilege(status: str, user: int, what: str = "the firewall") -> None:
+    """Raise EnforceError unless a process with this user id and this /proc/self/status may change the firewall, or what is named instead."""
     if user != 0:
-        raise EnforceError("root is needed to read and change the firewall: set become: true on the task, the play or the host")
+        raise EnforceError(f"root is needed to read and change {what}: set become: true on the task, the play or the host")
     capabilities = re.search(r"^CapEff:\s*([0-9a-f]+)$", status, re.MULTILINE)
     if capabilities and not int(capabilities.group(1), 16) >> _CAP_NET_ADMIN & 1:
-        raise EnforceError("root lacks CAP_NET_ADMIN here: a container needs that capability to have a firewall of its own")
+        raise EnforceError(f"root lacks CAP_NET_ADMIN here: a container needs that capability for {what}")
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: firewall
-short_description: Own the table of nftables that enforces the data paths of a host
+short_description: Own the firewall rules that enforce the data paths of a host
 version_added: 0.1.0
 author: Contributors to the datapath.exchange collection (@datapath)
 description:
-  - Makes the part of a plan that concerns one host true on this host, as the one nftables table C(inet datapath). Other tables are never touched.
-  - "The rules are rehearsed in a throw-away network namespace of the host first: rules that its kernel or C(nft) does not accept change nothing."
-  - The rules are loaded in one transaction, while a timer of the host waits to restore the previous ones. They stay only when the controller
+  - Makes the part of a plan that concerns one host true on this host. On Linux as the one nftables table C(inet datapath), other tables are never touched.
+    On Windows as rules of the Windows Firewall whose names begin with C(datapath.exchange), with the default actions and the logging of its profiles.
+  - "On Linux the rules are rehearsed in a throw-away network namespace of the host first: rules that its kernel or C(nft) does not accept change nothing.
+    On Windows what was made is read back from the registry, and taken back at once unless it is what was meant."
+  - The rules are loaded while a timer of the host waits to restore the previous ones, on Linux in one transaction. They stay only when the controller
     confirms them over a new connection, and only then they also survive a reboot. The timer does not depend on Ansible.
-  - The address and port of the SSH connection that Ansible came in on are always admitted, whatever the plan says.
-    A run that comes from another address replaces them, and reports a change.
-  - State is compared in canonical form, which is what the kernel lists. A run that changes nothing writes nothing.
+  - On Linux the address and port of the SSH connection that Ansible came in on are always admitted, whatever the plan says.
+    A run that comes from another address replaces them, and reports a change. On Windows the management rule of the plan is what admits it, and a plan
+    without one is refused.
+  - State is compared in canonical form, which is what the kernel lists or what the registry means. A run that changes nothing writes nothing.
 extends_documentation_fragment: [datapath.exchange.plan]
 options:
   plan:
@@ -31,7 +34,7 @@ options:
     description:
       - V(enforced) drops what the plan does not allow.
       - V(monitored) logs and counts what would be dropped, and drops nothing.
-      - V(absent) takes table, files and unit away, and leaves the host as it was.
+      - V(absent) takes table, files and unit away, on Windows our rules, and leaves the host as it was.
     type: str
     choices: [enforced, monitored, absent]
     default: enforced
@@ -46,6 +49,39 @@ options:
     type: str
     choices: [warn, fail]
     default: warn
+  windows_foreign_allow:
+    description:
+      - What to do about foreign allow rules of a Windows host that admit what the plan does not. Windows adds allow rules up, so that one such rule undoes the
+        plan. Ignored on Linux.
+      - V(report) names them in RV(foreign_allows). V(disable) also disables those that O(windows_foreign_keep) does not keep, where O(state=enforced).
+      - They are remembered on the host. O(state=absent) and O(state=monitored) enable them again. Rules of Group Policy are only reported.
+    type: str
+    choices: [report, disable]
+    default: report
+    version_added: 0.2.0
+  windows_foreign_keep:
+    description:
+      - Rules that O(windows_foreign_allow=disable) leaves alone, by id (the name of the registry value) or by group (as the registry has it). Ignored on Linux.
+      - Core Networking, group C(@FirewallAPI.dll,-25000), and rules for the management port are always kept.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
+  windows_profiles:
+    description: The profiles of the Windows Firewall in which the plan counts. The others are left as they are. Ignored on Linux.
+    type: list
+    elements: str
+    choices: [domain, private, public]
+    default: [domain, private, public]
+    version_added: 0.2.0
+  windows_monitored_inbound:
+    description:
+      - What O(state=monitored) does about the inbound default of a profile that was on. Ignored on Linux.
+      - V(keep) leaves it as it was, so that a host that blocked still does. V(allow) lets everything in that no rule blocks.
+    type: str
+    choices: [keep, allow]
+    default: keep
+    version_added: 0.2.0
   ruleset:
     description: The rules of this host, rendered. Set by the action plugin.
     type: str
@@ -75,21 +111,25 @@ attributes:
     description: When run twice in a row with the same plan from the same controller, the second run changes nothing.
   platform:
     support: full
-    platforms: Linux
-    description: Platforms that the rules can be enforced on.
+    platforms: Linux, Windows
+    description: Platforms that the rules can be enforced on. On Windows nothing is uploaded, and facts need not be gathered.
 requirements:
-  - nftables 0.9.3 or later, with JSON support, on the host.
-  - A kernel with nf_tables and network namespaces on the host.
-  - Root privileges on the host (O(ignore:become=true)).
-  - systemd on the host, for rules that survive a reboot.
+  - On Linux, nftables 0.9.3 or later, with JSON support.
+  - On Linux, a kernel with nf_tables and network namespaces.
+  - On Linux, root privileges (O(ignore:become=true)), and systemd for rules that survive a reboot.
+  - On Windows, Windows Server 2008 or later with PowerShell 2.0 or later, reached over C(winrm), C(psrp) or C(ssh) by an administrator.
 seealso:
   - module: datapath.exchange.plan
   - module: datapath.exchange.firewall_info
 notes:
-  - "Files on the host, readable by root only: C(/etc/datapath/firewall.nft); while a change waits also C(/etc/datapath/firewall.nft.new) and
+  - "On Windows, everything that runs is one C(cmd) script in C(%SystemRoot%\\datapath), a folder that only administrators and the system can open. It comes
+    and goes with every run, in check mode too; while a change waits, the script, the saved firewall and the scheduled task C(datapath-rollback) stay."
+  - "On Windows, settings that were there before are remembered in the registry under C(HKLM\\SOFTWARE\\datapath.exchange), which O(state=absent) removes."
+  - "On Windows, a timer that fires loads the firewall back that was saved before: changes that others made in the meantime go too."
+  - "Files on a Linux host, readable by root only: C(/etc/datapath/firewall.nft); while a change waits also C(/etc/datapath/firewall.nft.new) and
     C(/run/datapath-firewall)."
-  - The unit C(datapath-firewall.service) loads the rules at boot, before the network is up. Stopping it does not remove them.
-  - The timer is C(datapath-rollback.timer) where systemd runs the host, and a detached process elsewhere.
+  - On Linux, the unit C(datapath-firewall.service) loads the rules at boot, before the network is up. Stopping it does not remove them.
+  - On Linux, the timer is C(datapath-rollback.timer) where systemd runs the host, and a detached process elsewhere.
   - A change of an earlier run that was never confirmed is taken over. When this run is not confirmed either, the host gets back what it had before both.
 """
 
@@ -111,6 +151,12 @@ EXAMPLES = r"""
     rollback_timeout: 120
     foreign_firewall: fail
   become: true
+
+- name: Also disable what else a Windows host lets in, but for its backup agent
+  datapath.exchange.firewall:
+    plan: "{{ compiled.plan }}"
+    windows_foreign_allow: disable
+    windows_foreign_keep: ["{5D0E1B5C-7C5F-4D0B-9E2A-7B0C4C0E1F22}"]
 
 - name: Take the rules away again
   datapath.exchange.firewall:
@@ -135,12 +181,12 @@ taken_over:
   type: bool
   sample: false
 persistent:
-  description: Whether the rules survive a reboot. False where the host has no systemd.
+  description: Whether the rules survive a reboot. False where a Linux host has no systemd.
   returned: success, unless O(state=absent)
   type: bool
   sample: true
 session:
-  description: The connection that stays admitted whatever the plan says. Empty for a local connection.
+  description: The connection that stays admitted whatever the plan says. Empty for a local connection and on Windows.
   returned: success, unless O(state=absent)
   type: list
   elements: dict
@@ -154,7 +200,7 @@ session:
       type: int
       sample: 22
 foreign_firewalls:
-  description: Other firewalls that can drop what the plan allows.
+  description: Other firewalls that can drop what the plan allows. Empty on Windows, which has one only; see RV(overrides).
   returned: success, unless O(state=absent)
   type: list
   elements: dict
@@ -175,6 +221,112 @@ foreign_firewalls:
       description: What in it can drop.
       type: str
       sample: policy drop
+foreign_allows:
+  description: Foreign rules of a Windows host that admit what the plan does not, and that are still there after the run.
+  returned: success, on Windows
+  type: list
+  elements: dict
+  version_added: 0.2.0
+  contains:
+    id:
+      description: The name of its value in the registry.
+      type: str
+      sample: RemoteDesktop-UserMode-In-TCP
+    name:
+      description: Its name as the registry has it, which may stand for a translated text.
+      type: str
+      sample: "@FirewallAPI.dll,-28775"
+    store:
+      description: V(local), or V(policy) for a rule of Group Policy.
+      type: str
+      sample: local
+    group:
+      description: Its group as the registry has it.
+      type: str
+      sample: "@FirewallAPI.dll,-28752"
+    program:
+      description: The program that it is bound to, in lower case; empty for any.
+      type: str
+      sample: ""
+    service:
+      description: The service that it is bound to; empty for any.
+      type: str
+      sample: termservice
+    direction:
+      description: V(in) or V(out).
+      type: str
+      sample: in
+    admits:
+      description: What it admits beyond the plan, in words.
+      type: list
+      elements: str
+      sample: [tcp 3389 from everyone]
+    kept:
+      description: Whether it is never disabled.
+      type: bool
+      sample: false
+    why:
+      description: Why it is kept, or why it is too much.
+      type: str
+      sample: not in the plan
+overrides:
+  description: What beats the rules of the plan on a Windows host. Where nothing of them would be left, O(state=enforced) fails before anything is changed.
+  returned: success, on Windows
+  type: list
+  elements: dict
+  version_added: 0.2.0
+  contains:
+    kind:
+      description: One of V(policy_merge), V(policy_rule), V(profile_disabled), V(service), V(foreign_block).
+      type: str
+      sample: foreign_block
+    name:
+      description: The rule, the value of Group Policy or the service.
+      type: str
+      sample: Block SMTP
+    profile:
+      description: The profile; empty for all of them.
+      type: str
+      sample: domain
+    why:
+      description: What it does to the plan.
+      type: str
+      sample: "blocks what the plan allows: tcp 25 from 192.0.2.12"
+disabled:
+  description: Ids of the foreign rules of a Windows host that are disabled for the plan.
+  returned: success, on Windows
+  type: list
+  elements: str
+  version_added: 0.2.0
+  sample: [RemoteDesktop-UserMode-In-TCP]
+remaining:
+  description:
+    - What a Windows host lets pass beyond its plan, as M(datapath.exchange.reachability) takes it.
+    - Where a rule has conditions that are not computed, at most this passes.
+  returned: success, on Windows
+  type: list
+  elements: dict
+  version_added: 0.2.0
+  sample: [{direction: in, protocol: tcp, ports: ["3389"], v4: [], v6: [], everyone: true, rule: "Remote Desktop", program: "", exactly: true}]
+unreadable:
+  description: Rules of a Windows host that could not be understood, and why.
+  returned: success, on Windows
+  type: list
+  elements: str
+  version_added: 0.2.0
+  sample: []
+commands:
+  description: Number of commands that changed the Windows host, or would.
+  returned: success, on Windows
+  type: int
+  version_added: 0.2.0
+  sample: 10
+round_trips:
+  description: How often the Windows host was called until the change was applied.
+  returned: success, on Windows
+  type: int
+  version_added: 0.2.0
+  sample: 2
 pending:
   description: The change that waits for its confirmation. The action plugin confirms it, so a task does not return it.
   returned: when the module was run without its action plugin and changed the table
@@ -195,6 +347,8 @@ from ansible_collections.datapath.exchange.plugins.module_utils import _boot, _f
 from ansible_collections.datapath.exchange.plugins.module_utils._nft import EnforceError, Nft
 from ansible_collections.datapath.exchange.plugins.module_utils._programs import runner
 
+PROFILES = ("domain", "private", "public")
+
 
 def argument_spec() -> dict[str, t.Any]:
     return {
@@ -203,6 +357,10 @@ def argument_spec() -> dict[str, t.Any]:
         "state": {"type": "str", "choices": ["enforced", "monitored", "absent"], "default": "enforced"},
         "rollback_timeout": {"type": "int", "default": 60},
         "foreign_firewall": {"type": "str", "choices": ["warn", "fail"], "default": "warn"},
+        "windows_foreign_allow": {"type": "str", "choices": ["report", "disable"], "default": "report"},
+        "windows_foreign_keep": {"type": "list", "elements": "str", "default": []},
+        "windows_profiles": {"type": "list", "elements": "str", "choices": list(PROFILES), "default": list(PROFILES)},
+        "windows_monitored_inbound": {"type": "str", "choices": ["keep", "allow"], "default": "keep"},
         "ruleset": {"type": "str"},
         "phase": {"type": "str", "choices": ["apply", "confirm"], "default": "apply"},
         "token": {"type": "str", "no_log": False},

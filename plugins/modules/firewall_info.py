@@ -7,12 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: firewall_info
-short_description: Read what the table of nftables really enforces on a host
+short_description: Read what the firewall of a host really enforces
 version_added: 0.1.0
 author: Contributors to the datapath.exchange collection (@datapath)
 description:
-  - Reads the nftables table C(inet datapath) of a host, its counters by data path, and other firewalls that can drop what a plan allows.
-  - Given a plan, tells whether the loaded table is what the plan asks for, and shows the difference in the kernel's own canonical form.
+  - Reads the nftables table C(inet datapath) of a Linux host, its counters by data path, and other firewalls that can drop what a plan allows.
+  - Reads all rules and profiles of the Windows Firewall from the registry, and computes what the host lets pass beyond a plan, whoever wrote the rules.
+  - Given a plan, tells whether what is loaded is what the plan asks for, and shows the difference in canonical form.
 extends_documentation_fragment: [datapath.exchange.plan]
 options:
   plan:
@@ -25,6 +26,32 @@ options:
     type: str
     choices: [enforced, monitored]
     default: enforced
+  log:
+    description:
+      - Whether to count what the log of the Windows Firewall has, by data path. Ignored on Linux, where the kernel counts.
+      - The log may have some megabytes, all of which are read.
+    type: bool
+    default: false
+    version_added: 0.2.0
+  windows_foreign_keep:
+    description: As in M(datapath.exchange.firewall), for RV(foreign_allows[].kept). Ignored on Linux.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
+  windows_profiles:
+    description: As in M(datapath.exchange.firewall). Ignored on Linux.
+    type: list
+    elements: str
+    choices: [domain, private, public]
+    default: [domain, private, public]
+    version_added: 0.2.0
+  windows_monitored_inbound:
+    description: As in M(datapath.exchange.firewall). Ignored on Linux.
+    type: str
+    choices: [keep, allow]
+    default: keep
+    version_added: 0.2.0
   ruleset:
     description: The rules to compare with, rendered. Set by the action plugin.
     type: str
@@ -46,19 +73,26 @@ attributes:
     description: Never changes anything.
   platform:
     support: full
-    platforms: Linux
+    platforms: Linux, Windows
     description: Platforms that the rules can be enforced on.
 requirements:
-  - nftables 0.9.3 or later, with JSON support, on the host.
-  - Root privileges on the host (O(ignore:become=true)).
+  - On Linux, nftables 0.9.3 or later, with JSON support, and root privileges (O(ignore:become=true)).
+  - On Windows, Windows Server 2008 or later with PowerShell 2.0 or later, reached over C(winrm), C(psrp) or C(ssh) by an administrator.
 seealso:
   - module: datapath.exchange.firewall
 notes:
   - The connection that M(datapath.exchange.firewall) keeps admitted is not a drift.
-  - Loading rules sets their counters to zero.
+  - Loading rules sets the counters of a Linux host to zero. On Windows a counter is the number of lines in the log, one for each connection or dropped packet.
 """
 
 EXAMPLES = r"""
+- name: See which data paths a monitored Windows host has used, and what would be dropped
+  datapath.exchange.firewall_info:
+    plan: "{{ compiled.plan }}"
+    state: monitored
+    log: true
+  register: firewall
+
 - name: Read the counters of the data paths
   datapath.exchange.firewall_info:
   become: true
@@ -105,14 +139,14 @@ differences:
   elements: str
   sample: []
 counters:
-  description: Packets and bytes by path id. A rule that several paths share counts for each of them.
+  description: Packets and bytes by path id. A rule that several paths share counts for each of them. Empty on Windows without O(log).
   returned: always
   type: dict
   sample: {smtp-hub-to-hub: {packets: 12, bytes: 720}}
 guards:
   description:
     - Packets and bytes of rules that are no path. V(management) is how administrators reach the host, V(session) the connection of Ansible,
-      V(dhcp) the host's own, V(invalid) what connection tracking could make nothing of.
+      V(dhcp) the host's own, V(invalid) what connection tracking could make nothing of, V(ipsec) what was in clear and should have been in IPsec.
   returned: always
   type: dict
   sample: {management: {packets: 40, bytes: 2400}}
@@ -150,10 +184,125 @@ foreign_firewalls:
   elements: dict
   sample: [{kind: nftables, name: inet filter, chain: input, why: policy drop}]
 unit_enabled:
-  description: Whether the rules are loaded at boot.
+  description: Whether the rules are loaded at boot. Always so on a Windows host that has any.
   returned: always
   type: bool
   sample: true
+foreign_allows:
+  description: Foreign rules of a Windows host that admit what the plan does not.
+  returned: on Windows
+  type: list
+  elements: dict
+  version_added: 0.2.0
+  contains:
+    id:
+      description: The name of its value in the registry.
+      type: str
+      sample: RemoteDesktop-UserMode-In-TCP
+    name:
+      description: Its name as the registry has it, which may stand for a translated text.
+      type: str
+      sample: "@FirewallAPI.dll,-28775"
+    store:
+      description: V(local), or V(policy) for a rule of Group Policy.
+      type: str
+      sample: local
+    group:
+      description: Its group as the registry has it.
+      type: str
+      sample: "@FirewallAPI.dll,-28752"
+    program:
+      description: The program that it is bound to, in lower case; empty for any.
+      type: str
+      sample: ""
+    service:
+      description: The service that it is bound to; empty for any.
+      type: str
+      sample: termservice
+    direction:
+      description: V(in) or V(out).
+      type: str
+      sample: in
+    admits:
+      description: What it admits beyond the plan, in words.
+      type: list
+      elements: str
+      sample: [tcp 3389 from everyone]
+    kept:
+      description: Whether it is never disabled.
+      type: bool
+      sample: false
+    why:
+      description: Why it is kept, or why it is too much.
+      type: str
+      sample: not in the plan
+overrides:
+  description: What beats the rules of the plan on a Windows host.
+  returned: on Windows
+  type: list
+  elements: dict
+  version_added: 0.2.0
+  contains:
+    kind:
+      description: One of V(policy_merge), V(policy_rule), V(profile_disabled), V(service), V(foreign_block).
+      type: str
+      sample: foreign_block
+    name:
+      description: The rule, the value of Group Policy or the service.
+      type: str
+      sample: Block SMTP
+    profile:
+      description: The profile; empty for all of them.
+      type: str
+      sample: domain
+    why:
+      description: What it does to the plan.
+      type: str
+      sample: "blocks what the plan allows: tcp 25 from 192.0.2.12"
+disabled:
+  description: Ids of the foreign rules of a Windows host that are disabled for the plan.
+  returned: on Windows
+  type: list
+  elements: str
+  version_added: 0.2.0
+  sample: [RemoteDesktop-UserMode-In-TCP]
+remaining:
+  description:
+    - What a Windows host lets pass beyond its plan, as M(datapath.exchange.reachability) takes it.
+    - Where a rule has conditions that are not computed, at most this passes.
+  returned: on Windows
+  type: list
+  elements: dict
+  version_added: 0.2.0
+  sample: [{direction: in, protocol: tcp, ports: ["3389"], v4: [], v6: [], everyone: true, rule: "Remote Desktop", program: "", exactly: true}]
+unreadable:
+  description: Rules of a Windows host that could not be understood, and why.
+  returned: on Windows
+  type: list
+  elements: str
+  version_added: 0.2.0
+  sample: []
+persistent:
+  description: Whether the rules survive a reboot, which they do on Windows.
+  returned: on Windows
+  type: bool
+  version_added: 0.2.0
+  sample: true
+lost:
+  description: What the plan allows and the log says was dropped, as packets and bytes. See RV(overrides) for why.
+  returned: on Windows, with O(log)
+  type: dict
+  version_added: 0.2.0
+  sample: {packets: 0, bytes: 0}
+beside:
+  description:
+    - Traffic of the log that no rule of the plan allows, by kind, the most frequent first, at most 50 of them. C(action) tells what became of it.
+    - On a monitored host, what is V(allowed) here would be dropped.
+  returned: on Windows, with O(log)
+  type: list
+  elements: dict
+  version_added: 0.2.0
+  sample: [{direction: in, protocol: tcp, port: "3389", peer: 192.0.2.77, packets: 12, action: allowed}]
 """
 
 import difflib
@@ -166,6 +315,8 @@ from ansible_collections.datapath.exchange.plugins.module_utils._nft import Enfo
 from ansible_collections.datapath.exchange.plugins.module_utils._programs import runner
 from ansible_collections.datapath.exchange.plugins.module_utils._session import Session
 
+PROFILES = ("domain", "private", "public")
+
 
 def argument_spec() -> dict[str, t.Any]:
     return {
@@ -173,6 +324,10 @@ def argument_spec() -> dict[str, t.Any]:
         "host": {"type": "str"},
         "state": {"type": "str", "choices": ["enforced", "monitored"], "default": "enforced"},
         "ruleset": {"type": "str"},
+        "log": {"type": "bool", "default": False},
+        "windows_foreign_keep": {"type": "list", "elements": "str", "default": []},
+        "windows_profiles": {"type": "list", "elements": "str", "choices": list(PROFILES), "default": list(PROFILES)},
+        "windows_monitored_inbound": {"type": "str", "choices": ["keep", "allow"], "default": "keep"},
     }
 
 

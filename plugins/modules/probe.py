@@ -35,7 +35,7 @@ attributes:
   platform:
     support: full
     platforms: posix
-    description: Probes can be sent from hosts with a POSIX shell; for others, such as Windows, they count as not run. What they try may be any system.
+    description: Probes can be sent from hosts with a POSIX shell. From Windows nothing is tried, and its probes count as skipped. Targets may be any system.
 extends_documentation_fragment: [datapath.exchange.plan]
 options:
   plan:

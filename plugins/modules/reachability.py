@@ -10,9 +10,10 @@ short_description: Ask a plan who may reach whom on which port, and why
 version_added: 0.1.0
 author: Contributors to the datapath.exchange collection (@datapath)
 description:
-  - Answers from the plan alone whether one end may open a connection to the other, by which rows of the tables, and how it is protected.
+  - Answers from the plan whether one end may open a connection to the other, by which rows of the tables, and how it is protected.
   - "A connection is allowed when the inbound flows of its target admit its source and, where the source restricts its outbound traffic, the outbound
     flows of the source lead to the target. Where the target is not managed only the source decides."
+  - With O(observed) the answer is what really passes, plan and foreign rules together.
   - With O(questions[].expect) it is a test for a pipeline. No host is contacted.
 attributes:
   check_mode:
@@ -70,8 +71,17 @@ options:
         description: The answer that is expected. The task fails when it is another one.
         type: str
         choices: [allowed, denied]
+  observed:
+    description:
+      - What hosts let pass beyond their plan. A mapping of managed hosts, by inventory name, to what M(datapath.exchange.firewall_info) returns for each as
+        RV(datapath.exchange.firewall_info#module:remaining).
+      - A connection that only a foreign rule opens is allowed, and RV(answers[].reason) names the rule. Rules that block what the plan allows are not counted.
+    type: dict
+    default: {}
+    version_added: 0.2.0
 seealso:
   - module: datapath.exchange.plan
+  - module: datapath.exchange.firewall_info
 """
 
 EXAMPLES = r"""
@@ -89,6 +99,19 @@ EXAMPLES = r"""
       - {from: web_client, to: mbx1, port: 445/tcp, expect: denied}
       - {from: 198.51.100.7, to: edge1, port: 25/tcp}
   run_once: true
+
+- name: Look at what each host with Windows enforces
+  datapath.exchange.firewall_info:
+    plan: "{{ plan.plan }}"
+  register: enforced
+
+- name: Hold what really passes to the same policy
+  datapath.exchange.reachability:
+    plan: "{{ plan.plan }}"
+    observed: "{{ dict(ansible_play_hosts | zip(ansible_play_hosts | map('extract', hostvars, ['enforced', 'remaining']))) }}"
+    questions:
+      - {from: web_client, to: mbx1, port: 445/tcp, expect: denied}
+  run_once: true
 """
 
 RETURN = r"""
@@ -102,7 +125,9 @@ answers:
       description: Whether the plan allows it.
       type: bool
     paths:
-      description: Rows that open it, V(management) for the way Ansible comes in. Empty where an end is not restricted, or speaks to itself.
+      description:
+        - Rows that open it, V(management) for the way Ansible comes in, V(foreign) for rules beyond the plan.
+        - Empty where an end is not restricted, or speaks to itself.
       type: list
       elements: str
     protection:

@@ -24,7 +24,11 @@ from ansible_collections.datapath.exchange.plugins.plugin_utils._topology import
 )
 
 PREFIX = "datapath_"
-CONNECTION_VARIABLES = ("ansible_host", "ansible_port", "ansible_connection", "ansible_shell_type")
+CONNECTION_VARIABLES = (
+    "ansible_host", "ansible_port", "ansible_connection", "ansible_shell_type", "ansible_winrm_port", "ansible_psrp_port", "ansible_psrp_protocol",
+)
+# How a plan is applied changes nothing in it; what is not read here, a key among them, can appear in no plan, digest or message.
+_APPLIED = frozenset(f"datapath_{name}" for name in APPLY_VARIABLES)
 _MARKERS = ("{{", "{%", "{#")
 
 Variables = t.Mapping[str, t.Any]
@@ -82,7 +86,7 @@ class Reader:
                 self.errors.append(f"{host}: {name}: was set by set_fact, register, include_vars or a fact; set it in inventory")
         result = {}
         for name in variables:
-            if (name in CONNECTION_VARIABLES or name.startswith(PREFIX)) and name not in taken:
+            if (name in CONNECTION_VARIABLES or (name.startswith(PREFIX) and name not in _APPLIED)) and name not in taken:
                 try:
                     result[name] = self._value(variables[name], variables)
                 except ValueError as exc:

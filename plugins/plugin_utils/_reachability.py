@@ -5,6 +5,7 @@
 # Private to datapath.exchange: it may change in any release.
 """Questions against a plan on disk: may one end open a connection to the other on a port, by which path, protected how?
 
+Where it is known what hosts let pass beyond their plan, the answer is what really passes: plan and foreign rules together.
 Only the files of the two ends and of their peer sets are read, so that a question costs the same in a large organisation.
 """
 
@@ -15,11 +16,12 @@ import itertools
 import os
 import re
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 from ansible_collections.datapath.exchange.plugins.plugin_utils import _networks
+from ansible_collections.datapath.exchange.plugins.plugin_utils._observed import Foreign, read_observed
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan import artefact
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.model import Flow, HostPlan, PeerSet, PlanError, PortRange
 from ansible_collections.datapath.exchange.plugins.plugin_utils._reference import loader
@@ -97,6 +99,9 @@ class Part:
         return _networks.texts(self.family, ((self.low, self.high),))[0]
 
 
+_EVERYBODY = tuple(Part(family, 0, (1 << width) - 1) for family, width in _networks.WIDTH.items())
+
+
 @dataclass(frozen=True)
 class End:
     """One end of a question. host: its name when it is managed. everyone: any address at all."""
@@ -148,13 +153,17 @@ def _text(value: t.Any) -> str:
 
 
 class Asker:
-    """Answers questions against one plan directory; PlanError when it is missing or another plan than the digest names."""
+    """Answers questions against one plan directory; PlanError when it is missing or another plan than the digest names.
 
-    def __init__(self, directory: str | os.PathLike[str], digest: str | None = None) -> None:
+    observed: by managed host what it lets pass beyond its plan, as C(firewall_info) returns it in C(remaining); ObservedErrors says what is wrong with it.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str], digest: str | None = None, observed: t.Mapping[str, t.Any] | None = None) -> None:
         self.directory = Path(directory)
         self.digest = digest
         self.index = artefact.read_index(directory, digest)
         self.reference = loader.load(self.index["summary"]["reference"])
+        self._foreign = read_observed({} if observed is None else observed, self.index["hosts"])
         self._plans: dict[str, HostPlan] = {}
         self._by_address = {
             address: name for group in ("hosts", "outsiders") for name, entry in self.index[group].items() for address in (*entry["v4"], *entry["v6"])
@@ -259,6 +268,9 @@ class Asker:
         if plan.egress == "open":
             return flows, f"{told}outbound traffic of {source.host} is not restricted"
         if missing:
+            beyond = self._beyond(plan, plan.flows, "out", question, target, families)
+            if beyond:
+                return beyond[0], f"{told}not the plan but foreign rules of {source.host} lead to {missing}: {beyond[1]}"
             return None, f"{told}no outbound flow of {source.host} for {question.what} leads to {missing}{_elsewhere(plan.flows, 'out', question)}"
         return flows, f"{told}outbound flows of {source.host} lead to {_sets(flows)}"
 
@@ -267,13 +279,32 @@ class Asker:
         every = (*plan.flows, *_management(plan))
         flows, missing = _admitting(plan, every, "in", question, source, families)
         if missing:
+            beyond = self._beyond(plan, every, "in", question, source, families)
+            if beyond:
+                return beyond[0], f"not the plan but foreign rules of {target.host} admit {missing}: {beyond[1]}"
             hints = _elsewhere(every, "in", question) + _session_hint(plan, question)
             return None, f"no inbound flow of {target.host} for {question.what} admits {missing}{hints}"
         return flows, f"inbound flows of {target.host} admit {_sets(flows)}"
 
+    def _beyond(
+        self, plan: HostPlan, flows: tuple[Flow, ...], direction: str, question: Question, far: End, families: set[int],
+    ) -> tuple[list[Flow], str] | None:
+        """Flows of the plan and foreign rules that together open what the plan alone does not, and the rules in words; None where they don't either."""
+        foreign = {entry.flow.peers: entry for entry in self._foreign.get(plan.host, ())}
+        wider = replace(plan, sets={**plan.sets, **{name: entry.peers for name, entry in foreign.items()}})
+        # Foreign rules may name each family apart, which together is anybody.
+        whole = replace(far, everyone=False, parts=_EVERYBODY) if far.everyone else far
+        used, missing = _admitting(wider, (*flows, *(entry.flow for entry in foreign.values())), direction, question, whole, families)
+        return None if missing else (used, _named([foreign[flow.peers] for flow in used if flow.peers in foreign]))
+
 
 class _UnknownError(ValueError):
     """An end of a question that the plan does not know."""
+
+
+def _named(foreign: t.Iterable[Foreign]) -> str:
+    texts = list(dict.fromkeys(entry.text for entry in foreign))
+    return ", ".join(texts[:3]) + (f" and {len(texts) - 3} more" if len(texts) > 3 else "")
 
 
 def _parts(texts: t.Iterable[str]) -> tuple[Part, ...]:

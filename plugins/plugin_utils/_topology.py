@@ -48,9 +48,11 @@ HOST_VARIABLES = (
 )
 APPLY_VARIABLES = (
     "firewall_state", "rollback_timeout", "foreign_firewall", "plan_dir", "compare_with", "verify", "report_dir",
-    "render_dir", "questions", "probe_timeout", "probe_concurrency",
+    "render_dir", "questions", "probe_timeout", "probe_concurrency", "windows_foreign_allow", "windows_foreign_keep", "windows_profiles",
+    "windows_monitored_inbound", "allow_restart", "ipsec_auth", "ipsec_ca", "ipsec_cert", "ipsec_key", "ipsec_psk", "ipsec_profile",
+    "ipsec_ready", "ipsec_state",
 )
-"""Variables that roles and playbooks use when they apply a plan; the plan itself does not depend on them."""
+"""Variables that roles and playbooks use when they apply a plan. The plan itself does not depend on them and never reads their values: one is secret."""
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "scope": ("documented", "supported"),
@@ -67,7 +69,13 @@ BOOLEANS = frozenset((
     "enforce_site_scope", "implied", "domain_member", "probe", "legacy_eas_integrated_auth", "ntlm_blocked",
 ))
 STATIC_PORT_NAMES = ("store", "referral", "address_book")
+DIRECTORY_PORT_NAMES = ("ntds", "netlogon", "frs", "dfsr")
+"""RPC services of a domain controller that can be given a fixed port (KB224196, KB319553)."""
+DIRECTORY_KINDS = frozenset(("domain_controller", "global_catalog"))
 WINDOWS_RELEASES = ("2003", "2008", "2008r2", "2012", "2012r2", "2016", "2019", "2022", "2025")
+LEAST_RELEASE = "2008"
+"""Taken where nothing names the release: what it can say, every later one understands."""
+REMOTE_POWERSHELL = ("winrm", "psrp")
 GATEWAY_KINDS = ("ip_gateway", "ip_pbx", "fax_device")
 LEGACY_AUTHENTICATION = ("kerberos", "ntlm", "basic", "digest", "negotiate")
 # A host's file is named after it, and file systems hold 255 bytes.
@@ -129,6 +137,11 @@ class Host:
     @property
     def managed(self) -> bool:
         return bool(self.roles)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All addresses as texts, IPv4 before IPv6."""
+        return tuple(text for family, numbers in ((4, self.v4), (6, self.v6)) for number in numbers for text in _networks.texts(family, ((number, number),)))
 
     @property
     def families(self) -> tuple[str, ...]:
@@ -384,8 +397,8 @@ class _Reader:
             self._cluster_networks(name, variables),
             self._witness(name, variables),
             self._strings(name, "scr_targets", variables),
-            self._range(name, "rpc_range", variables),
-            self._static_ports(name, variables),
+            self._range(name, "rpc_range", variables, lowest=1025),
+            self._static_ports(name, variables, _static_names(roles, kinds)),
             self._range(name, "media_range", variables) or PortRange(1024, 65535),
             platform, release,
             self._host_boolean(name, "domain_member", variables, True),
@@ -393,7 +406,7 @@ class _Reader:
             self._host_choice(name, "ipsec", variables, ""),
             self._host_choice(name, "exchange_level", variables, "sp3"),
             self._host_boolean(name, "probe", variables, not unmanaged),
-            self._port(name, variables),
+            self._management_port(name, variables, platform, release),
             self._host_choice(name, "gateway_mode", variables, ""),
             self._label(name, "gateway_fqdn", variables, ""),
             self._label(name, "gateway_dial_plan", variables, ""),
@@ -434,16 +447,18 @@ class _Reader:
     def _platform(self, name: str, variables: t.Mapping[str, t.Any]) -> tuple[str, str]:
         value = variables.get("datapath_platform")
         if value is None:
-            windows = variables.get("ansible_connection") in ("winrm", "psrp") or variables.get("ansible_shell_type") in ("powershell", "cmd")
-            return ("windows", "2008") if windows else ("linux", "")
+            windows = _plugin(variables, "ansible_connection") in REMOTE_POWERSHELL or _plugin(variables, "ansible_shell_type") in ("powershell", "cmd")
+            return ("windows", LEAST_RELEASE) if windows else ("linux", "")
         entry = {"os": value} if isinstance(value, str) else value
         if not isinstance(entry, t.Mapping) or set(entry) - {"os", "release"} or entry.get("os") not in ("linux", "windows"):
             self.errors.append(f"{name}: datapath_platform: {_short(value)} is not linux, windows or {{os: windows, release: 2008r2}}")
             return "linux", ""
-        release = str(entry.get("release", "2008" if entry["os"] == "windows" else "")).lower().replace(" ", "")
-        if entry["os"] == "windows" and release not in WINDOWS_RELEASES:
+        if entry["os"] == "linux":
+            return "linux", ""
+        release = str(entry.get("release", LEAST_RELEASE)).lower().replace(" ", "")
+        if release not in WINDOWS_RELEASES:
             self.errors.append(f"{name}: datapath_platform.release: {release!r} is not one of {', '.join(WINDOWS_RELEASES)}")
-        return entry["os"], release
+        return "windows", release
 
     def _cluster_networks(self, name: str, variables: t.Mapping[str, t.Any]) -> tuple[str, ...]:
         entries = self._strings(name, "cluster_networks", variables)
@@ -472,7 +487,7 @@ class _Reader:
             return ()
         return tuple(value)
 
-    def _range(self, host: str, name: str, variables: t.Mapping[str, t.Any]) -> PortRange | None:
+    def _range(self, host: str, name: str, variables: t.Mapping[str, t.Any], lowest: int = 1024) -> PortRange | None:
         value = variables.get(f"datapath_{name}")
         if value is None:
             return None
@@ -481,34 +496,46 @@ class _Reader:
         except PlanError as exc:
             self.errors.append(f"{host}: datapath_{name}: {exc}")
             return None
-        if result.low < 1024:
-            self.errors.append(f"{host}: datapath_{name}: {value} begins below 1024, among the well-known ports")
+        if result.low < lowest:
+            self.errors.append(f"{host}: datapath_{name}: {value} begins below {lowest}, among the well-known ports")
         return result
 
-    def _static_ports(self, host: str, variables: t.Mapping[str, t.Any]) -> tuple[tuple[str, int], ...]:
+    def _static_ports(self, host: str, variables: t.Mapping[str, t.Any], names: t.Sequence[str]) -> tuple[tuple[str, int], ...]:
         value = variables.get("datapath_static_ports", {})
-        if not isinstance(value, t.Mapping) or set(value) - set(STATIC_PORT_NAMES):
-            self.errors.append(f"{host}: datapath_static_ports: {_short(value)} is not a mapping with {', '.join(STATIC_PORT_NAMES)}")
+        if not isinstance(value, t.Mapping) or set(value) - set(names):
+            self.errors.append(f"{host}: datapath_static_ports: {_short(value)} is not a mapping with {', '.join(names)}")
             return ()
         result = []
         for name in sorted(value):
             port = value[name]
             number = _number(port)
-            if number is None or not 1024 <= number <= 65535:
-                self.errors.append(f"{host}: datapath_static_ports.{name}: {_short(port)} is not a port from 1024 to 65535")
+            if number is None or not 1024 < number <= 65535:
+                self.errors.append(f"{host}: datapath_static_ports.{name}: {_short(port)} is not a port from 1025 to 65535")
             else:
                 result.append((str(name), number))
         if len({port for _name, port in result}) != len(result):
             self.errors.append(f"{host}: datapath_static_ports: two services share a port; give each its own")
         return tuple(result)
 
-    def _port(self, host: str, variables: t.Mapping[str, t.Any]) -> int:
-        value = variables.get("ansible_port")
+    def _management_port(self, host: str, variables: t.Mapping[str, t.Any], platform: str, release: str) -> int:
+        """The port that Ansible comes in on; 0 where nothing tells more than the rows of the reference do."""
+        connection = _plugin(variables, "ansible_connection")
+        # Both plugins take the last of their variables that is set.
+        named = ("ansible_port", f"ansible_{connection}_port") if connection in REMOTE_POWERSHELL else ("ansible_port",)
+        found = [number for number in (self._port(host, name, variables) for name in named) if number]
+        if found or platform != "windows" or release == "2003":
+            return found[-1] if found else 0
+        if connection in REMOTE_POWERSHELL:
+            return 5985 if (connection, variables.get("ansible_psrp_protocol")) == ("psrp", "http") else 5986
+        return 22 if connection in ("", "ssh", "smart") else 0
+
+    def _port(self, host: str, name: str, variables: t.Mapping[str, t.Any]) -> int:
+        value = variables.get(name)
         if value is None or value == "":
             return 0
         number = _number(value)
         if number is None or not 0 < number < 65536:
-            self.errors.append(f"{host}: ansible_port: {_short(value)} is not a port from 1 to 65535")
+            self.errors.append(f"{host}: {name}: {_short(value)} is not a port from 1 to 65535")
             return 0
         return number
 
@@ -704,6 +731,18 @@ def _codes(path: t.Any) -> tuple[str, ...]:
     return (*implied, path.source) if path.origin == "implied" else tuple(implied)
 
 
+def _static_names(roles: tuple[str, ...], kinds: tuple[str, ...]) -> tuple[str, ...]:
+    """Services of a host that may have a fixed port: Exchange's, a domain controller's, or both."""
+    directory = DIRECTORY_PORT_NAMES if DIRECTORY_KINDS & set(kinds) else ()
+    return (*(STATIC_PORT_NAMES if roles or set(kinds) - DIRECTORY_KINDS else ()), *directory)
+
+
+def _plugin(variables: t.Mapping[str, t.Any], name: str) -> str:
+    """The short name of one of Ansible's own connection or shell plugins."""
+    value = variables.get(name)
+    return value.removeprefix("ansible.builtin.").removeprefix("ansible.legacy.") if isinstance(value, str) else ""
+
+
 def _one_line(text: str) -> str:
     """An error that quotes what it found, whatever that holds, as one printable line of bounded length."""
     printable = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
@@ -742,9 +781,13 @@ __all__ = (
     "APPLY_VARIABLES",
     "CHOICES",
     "DEFAULT_SITE",
+    "DIRECTORY_KINDS",
+    "DIRECTORY_PORT_NAMES",
     "GATEWAY_KINDS",
     "HOST_VARIABLES",
+    "LEAST_RELEASE",
     "ORGANISATION_DEFAULTS",
+    "STATIC_PORT_NAMES",
     "WINDOWS_RELEASES",
     "Host",
     "InputErrors",

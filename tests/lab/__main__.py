@@ -1,7 +1,7 @@
 # Copyright: Contributors to the datapath.exchange collection
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small mail organisation on one machine: systemd-nspawn hosts that Ansible reaches by plain SSH."""
+"""A small mail organisation on one machine: systemd-nspawn hosts, or QEMU ones where a host needs a kernel, that Ansible reaches by plain SSH."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import base
 import guest
+import kernel
 import lab
 import network
 import organisation
@@ -47,7 +48,7 @@ def _options() -> argparse.Namespace:
         ("path", _path, "print where ssh_config, connection (inventory) or state is"),
         ("run", _run, "run a command where the controller is, or on the router or in a host's network: run [--in HOST] -- tcpdump -ni eth0"),
         ("hangup", _hangup, "end every connection of the controller, also those that still try"),
-        ("base", _base, "only make the tree that all hosts share"),
+        ("base", _base, "only make what hosts share: the tree, also one with further packages, or the image of those that have a kernel of their own"),
         ("_keep", _keep, argparse.SUPPRESS),
         ("_wait", _wait, argparse.SUPPRESS),
     ):
@@ -58,6 +59,9 @@ def _options() -> argparse.Namespace:
             command.add_argument("hosts", nargs="*", help="only these hosts")
         if name == "up":
             command.add_argument("--fresh", action="store_true", help="boot again even if the lab runs already")
+        if name == "base":
+            command.add_argument("--kernel", action="store_true")
+            command.add_argument("--packages", choices=[name for name in base.ADDED if name], default="")
         if name == "run":
             command.add_argument("--in", dest="place", default=network.CONTROLLER)
             command.add_argument("command", nargs=argparse.REMAINDER)
@@ -99,8 +103,8 @@ def _hangup(settings: Settings, _options: argparse.Namespace) -> None:
     network.hang_up(settings.namespace(network.CONTROLLER))
 
 
-def _base(settings: Settings, _options: argparse.Namespace) -> None:
-    print(base.ensure(settings, _say))
+def _base(settings: Settings, options: argparse.Namespace) -> None:
+    print(kernel.ensure(settings, _say) if options.kernel else base.ensure(settings, _say, options.packages))
 
 
 def _keep(settings: Settings, options: argparse.Namespace) -> int:
@@ -108,7 +112,7 @@ def _keep(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _wait(_settings: Settings, options: argparse.Namespace) -> None:
-    print(json.dumps(lab.wait(options.order["hosts"], options.order["seconds"])))
+    print(json.dumps(lab.wait(**options.order)))
 
 
 def _say(text: str) -> None:

@@ -21,6 +21,12 @@ PACKAGES = (
     "systemd-sysv", "dbus", "kmod", "netbase", "openssh-server", "sudo", "python3", "nftables", "iproute2", "iputils-ping", "netcat-openbsd",
 )
 
+ADDED: t.Mapping[str, tuple[str, ...]] = {"": (), "samba": ("samba", "samba-common-bin", "smbclient")}
+"""What the tree of a host has beyond the packages of all hosts, by what its inventory calls it."""
+
+_ADDED_UNITS: t.Mapping[str, tuple[str, ...]] = {"": (), "samba": ("nmbd.service", "samba-ad-dc.service", "smbd.service")}
+"""What these packages would start by themselves: a test decides what its hosts serve."""
+
 _MASKED = (
     "apt-daily-upgrade.timer", "apt-daily.timer", "console-getty.service", "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer",
     "getty@tty1.service", "systemd-binfmt.service", "systemd-networkd.service", "systemd-resolved.service", "systemd-timesyncd.service",
@@ -41,39 +47,45 @@ _CUSTOMIZE = (
 )
 
 
-def recipe(settings: Settings) -> tuple[str, ...]:
-    """Give the arguments of mmdebstrap; the same recipe always means the same tree."""
+def recipe(settings: Settings, packages: t.Iterable[str] = PACKAGES, hooks: t.Iterable[str] = ()) -> tuple[str, ...]:
+    """Give the arguments of mmdebstrap; the same recipe always means the same tree. Hooks run after those that every tree needs."""
     return (
-        "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}",
+        "--quiet", "--variant=minbase", f"--include={','.join(packages)}",
         '--aptopt=Acquire::Languages "none"', '--aptopt=APT::Install-Recommends "false"',
         *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _UNWANTED),
-        *(f"--customize-hook={hook}" for hook in _CUSTOMIZE),
+        *(f"--customize-hook={hook}" for hook in (*_CUSTOMIZE, *hooks)),
         settings.suite, "-", *filter(None, (settings.mirror,)),
     )
 
 
-def ensure(settings: Settings, say: t.Callable[[str], None]) -> Path:
-    """Return the tree, making it first where needed; safe when several labs ask at once, and after being killed half-way."""
-    digest = hashlib.sha256("\0".join(recipe(settings)).encode()).hexdigest()[:12]
-    archive = settings.cache / f"base-{digest}.tar.zst"
-    tree = settings.cache / f"base-{digest}"
+def ensure(settings: Settings, say: t.Callable[[str], None], added: str = "") -> Path:
+    """Return a tree, making it first where needed; safe when several labs ask at once, and after being killed half-way."""
+    hooks = tuple(f'chroot "$1" systemctl --quiet disable {unit}' for unit in _ADDED_UNITS[added])
+    return made(settings, added or "base", recipe(settings, (*PACKAGES, *ADDED[added]), hooks), unpack, say)
+
+
+def made(settings: Settings, kind: str, steps: tuple[str, ...], finish: t.Callable[[Path, Path], None], say: t.Callable[[str], None]) -> Path:
+    """Return what ``finish(archive, folder)`` makes of the archive that mmdebstrap makes by these steps; both are kept under their digest."""
+    digest = hashlib.sha256("\0".join(steps).encode()).hexdigest()[:12]
+    archive = settings.cache / f"{kind}-{digest}.tar.zst"
+    folder = settings.cache / f"{kind}-{digest}"
     with locked(settings.cache / "lock") as lock:
         if not archive.exists():
-            _build(settings, archive, say, lock)
-        if not tree.exists():
-            _unpack(archive, tree)
-    return tree
+            say(f"making the {kind} tree of the hosts (Debian {settings.suite}, once; about a minute)")
+            _build(steps, archive, say, lock)
+        if not folder.exists():
+            finish(archive, folder)
+    return folder
 
 
-def _build(settings: Settings, archive: Path, say: t.Callable[[str], None], lock: int) -> None:
+def _build(steps: tuple[str, ...], archive: Path, say: t.Callable[[str], None], lock: int) -> None:
     """Let mmdebstrap write the archive. Its processes share the lock: after ``kill -9`` the next lab waits until they are gone."""
-    say(f"making the base tree of all hosts (Debian {settings.suite}, once; about a minute)")
     part, log, scratch = (archive.with_suffix(suffix) for suffix in (".part", ".log", ".tmp"))
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(mode=0o711)
     with part.open("wb") as target, log.open("wb") as errors:
         make = subprocess.Popen(
-            ["mmdebstrap", *recipe(settings)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
+            ["mmdebstrap", *steps], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
             env={**os.environ, "TMPDIR": str(scratch)}, pass_fds=[lock],
         )
         pack = subprocess.Popen(["zstd", "-q", "-3", "-T0", "-c"], stdin=make.stdout, stdout=target)
@@ -91,10 +103,10 @@ def _watch(process: subprocess.Popen[bytes], say: t.Callable[[str], None]) -> No
         try:
             process.wait(timeout=10)
         except subprocess.TimeoutExpired:
-            say(f"  base tree: {time.monotonic() - started:.0f} s")
+            say(f"  mmdebstrap: {time.monotonic() - started:.0f} s")
 
 
-def _unpack(archive: Path, tree: Path) -> None:
+def unpack(archive: Path, tree: Path) -> None:
     part = tree.with_suffix(".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
@@ -115,4 +127,4 @@ def locked(path: Path) -> t.Iterator[int]:
         yield handle.fileno()
 
 
-__all__ = ("PACKAGES", "ensure", "locked", "recipe")
+__all__ = ("ADDED", "PACKAGES", "ensure", "locked", "made", "recipe", "unpack")

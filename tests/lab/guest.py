@@ -16,7 +16,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import cgroups
+import kernel
 import network
+import windows
 from organisation import Host
 from settings import Settings
 
@@ -53,6 +55,10 @@ def prepare(settings: Settings, host: Host, others: t.Iterable[Host], authorized
     keys = ssh / "authorized_keys"
     keys.write_text(authorized_key)
     keys.chmod(0o644)
+    if host.windows:
+        windows.prepare(files, host, authorized_key)
+    if host.kernel:
+        kernel.prepare(files, host)
     return (key.with_suffix(".pub")).read_text()
 
 
@@ -68,6 +74,8 @@ def start(settings: Settings, host: Host, tree: Path) -> subprocess.Popen[bytes]
 
 def keep(settings: Settings, host: Host, tree: Path) -> int:
     """Carry one host until it powers off or is killed. The overlay outlives a reboot, the network namespace does not."""
+    if host.kernel:
+        return kernel.keep(settings, host, tree)
     cgroups.enter(settings, host.name, "keeper")
     stage = settings.hosts / host.name
     script = _STAGE.format(

@@ -19,6 +19,7 @@ from pathlib import Path
 import base
 import cgroups
 import guest
+import kernel
 import network
 from organisation import Host
 from settings import LabError, Settings
@@ -53,22 +54,28 @@ all:
 def up(settings: Settings, hosts: t.Sequence[Host], say: t.Callable[[str], None], *, fresh: bool = False) -> None:
     """Boot the hosts and wait until each takes a login; a lab that already runs just so is left alone unless ``fresh``."""
     started = time.monotonic()
-    tree = base.ensure(settings, say)
+    trees = _trees(settings, hosts, say)
     with base.locked(_lock(settings)):
-        if not fresh and _described(settings) == _description(hosts, tree) and not _silent(settings, hosts, seconds=1):
+        if not fresh and _described(settings) == _description(hosts, trees) and not _silent(settings, hosts, seconds=1):
             say(f"{len(hosts)} hosts of lab {settings.name} are already up")
             return
         _clear(settings)
         _prepare(settings, hosts)
         with base.locked(settings.cache / "netns.lock"):  # the first "ip netns add" of a machine mounts /run/netns
             network.lay(settings, hosts)
-        keepers = {host.name: guest.start(settings, host, tree) for host in hosts}
-        _expect(settings, hosts, keepers)
-        (settings.state / "description.json").write_text(_description(hosts, tree))
+        keepers = {host.name: guest.start(settings, host, trees[host.kernel, host.packages]) for host in hosts}
+        _expect(settings, hosts, keepers, seconds=300 if any(host.kernel for host in hosts) else 120)
+        (settings.state / "description.json").write_text(_description(hosts, trees))
     say(f"{len(hosts)} hosts of lab {settings.name} are up after {time.monotonic() - started:.1f} s")
 
 
-def _expect(settings: Settings, hosts: t.Sequence[Host], keepers: t.Mapping[str, subprocess.Popen[bytes]], seconds: float = 120) -> None:
+def _trees(settings: Settings, hosts: t.Sequence[Host], say: t.Callable[[str], None]) -> dict[tuple[bool, str], Path]:
+    """Give what the hosts boot from, by whether they have a kernel of their own and by what is installed beyond what all have."""
+    kinds = sorted({(host.kernel, host.packages) for host in hosts})
+    return {(own, added): kernel.ensure(settings, say) if own else base.ensure(settings, say, added) for own, added in kinds}
+
+
+def _expect(settings: Settings, hosts: t.Sequence[Host], keepers: t.Mapping[str, subprocess.Popen[bytes]], seconds: float) -> None:
     """Wait until every host takes a login; raises LabError when one takes too long, and at once when its keeper has ended."""
     deadline = time.monotonic() + seconds
     while silent := _silent(settings, hosts, seconds=3):
@@ -102,21 +109,21 @@ def status(settings: Settings, hosts: t.Sequence[Host]) -> list[str]:
     return [f"{host.name} {host.address} {'down' if host.name in silent else 'up'}" for host in hosts]
 
 
-def wait(hosts: t.Mapping[str, str], seconds: float) -> list[str]:
+def wait(hosts: t.Mapping[str, str], seconds: float, patience: float) -> list[str]:
     """Give the hosts whose sshd did not greet within the time. Runs inside the controller's namespace."""
     deadline = time.monotonic() + seconds
     silent = dict(hosts)
     while silent:
-        silent = {name: address for name, address in silent.items() if not _greets(address)}
+        silent = {name: address for name, address in silent.items() if not _greets(address, patience)}
         if not silent or time.monotonic() > deadline:
             break
         time.sleep(0.1)
     return sorted(silent)
 
 
-def _greets(address: str) -> bool:
+def _greets(address: str, seconds: float) -> bool:
     try:
-        with socket.create_connection((address, 22), timeout=1) as connection:
+        with socket.create_connection((address, 22), timeout=seconds) as connection:
             return connection.recv(4) == b"SSH-"
     except OSError:
         return False
@@ -157,15 +164,17 @@ def _silent(settings: Settings, hosts: t.Sequence[Host], *, seconds: float) -> l
     """Ask from where the controller is, in a process of its own, since only a process can change its namespace."""
     if settings.namespace(network.CONTROLLER) not in network.namespaces(settings):
         return [host.name for host in hosts]
-    order = json.dumps({"seconds": seconds, "hosts": {host.name: host.address for host in hosts}})
+    # An emulated processor can take seconds to start the sshd that greets.
+    patience = 5 if any(host.kernel for host in hosts) else 1
+    order = json.dumps({"seconds": seconds * patience, "patience": patience, "hosts": {host.name: host.address for host in hosts}})
     answer = network.within(
         settings.namespace(network.CONTROLLER), sys.executable, "-E", str(Path(__file__).parent), "_wait", order,
     )
     return list(json.loads(answer))
 
 
-def _description(hosts: t.Sequence[Host], tree: Path) -> str:
-    return json.dumps({"tree": tree.name, "hosts": [repr(host) for host in hosts]})
+def _description(hosts: t.Sequence[Host], trees: t.Mapping[tuple[bool, str], Path]) -> str:
+    return json.dumps({"trees": [tree.name for tree in trees.values()], "hosts": [repr(host) for host in hosts]})
 
 
 def _described(settings: Settings) -> str:

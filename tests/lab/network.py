@@ -40,6 +40,37 @@ def attach(settings: Settings, host: Host) -> None:
         _plug(settings, host.name, host.number, position, interface)
 
 
+def bridge(settings: Settings, host: Host) -> None:
+    """Give a virtual machine its cables: in its namespace, each ``ethN`` to the network is joined to a ``tapN`` for the machine's own card."""
+    namespace = settings.namespace(host.name)
+    _ip("netns", "add", namespace)
+    for position, interface in enumerate(host.interfaces):
+        port = _cable(settings, host.name, host.number, position, interface)
+        _batch(namespace, [
+            f"link add br{position} type bridge mcast_snooping 0",
+            f"tuntap add tap{position} mode tap",
+            *(f"link set {name} addrgenmode none" for name in (port, f"tap{position}", f"br{position}")),
+            *(f"link set {name} master br{position} up" for name in (port, f"tap{position}")),
+            f"link set br{position} up",
+        ])
+
+
+def configuration(position: int, interface: Interface) -> list[str]:
+    """Give what ``ip -batch`` needs to know of a card; the first card gets the default route."""
+    card = f"eth{position}"
+    lines = ["link set lo up", f"link set {card} up"]
+    lines += [f"addr add {address} dev {card}" + (" nodad" if ":" in address else "") for address in interface.addresses]
+    if position == 0:
+        versions = sorted({6 if ":" in address else 4 for address in interface.addresses})
+        lines += [f"route add default via {gateway(interface.network, version)}" for version in versions]
+    return lines
+
+
+def hardware_address(number: int, position: int) -> str:
+    """Give the address of a card: the same over reboots, or the neighbours would talk to the old one for a while."""
+    return f"02:00:00:00:{position:02x}:{number:02x}"
+
+
 def within(namespace: str, *command: str) -> str:
     """Run a command inside a namespace and give its output."""
     return subprocess.run(
@@ -76,24 +107,22 @@ def _bridge(network: int) -> list[str]:
 
 
 def _plug(settings: Settings, name: str, number: int, position: int, interface: Interface) -> None:
-    """Join a namespace to a network by a cable whose other end vanishes with it; the first card gets the default route.
+    """Join a namespace to a network and make its end of the cable the namespace's own card."""
+    card = _cable(settings, name, number, position, interface)
+    _batch(settings.namespace(name), [f"link set {card} address {hardware_address(number, position)}", *configuration(position, interface)])
 
-    The hardware address stays the same over reboots, or the neighbours would talk to the old one for a while.
-    """
+
+def _cable(settings: Settings, name: str, number: int, position: int, interface: Interface) -> str:
+    """Lay a cable whose other end vanishes with the namespace; gives the name of the near end."""
     namespace, router = settings.namespace(name), settings.namespace(ROUTER)
     card, port = f"eth{position}", f"p{number}n{position}"
     # A deleted namespace gives up its cards later, in the kernel's own time; a deleted port is gone at once, with the card at its other end.
     _ip("-n", router, "link", "del", port, check=False)
     _batch(router, [
-        f"link add {port} type veth peer name {card} address 02:00:00:00:{position:02x}:{number:02x} netns {namespace}",
+        f"link add {port} type veth peer name {card} netns {namespace}",
         f"link set {port} master br{interface.network} up",
     ])
-    lines = ["link set lo up", f"link set {card} up"]
-    lines += [f"addr add {address} dev {card}" + (" nodad" if ":" in address else "") for address in interface.addresses]
-    if position == 0:
-        versions = sorted({6 if ":" in address else 4 for address in interface.addresses})
-        lines += [f"route add default via {gateway(interface.network, version)}" for version in versions]
-    _batch(namespace, lines)
+    return card
 
 
 def _batch(namespace: str, lines: t.Iterable[str]) -> None:
@@ -106,4 +135,6 @@ def _ip(*arguments: str, check: bool = True) -> str:
     ).stdout
 
 
-__all__ = ("CONTROLLER", "ROUTER", "attach", "hang_up", "lay", "namespaces", "remove", "within")
+__all__ = (
+    "CONTROLLER", "ROUTER", "attach", "bridge", "configuration", "hang_up", "hardware_address", "lay", "namespaces", "remove", "within",
+)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from base import ADDED
 from settings import LabError
 
 V4 = ipaddress.IPv4Network("10.77.0.0/16")
@@ -38,17 +39,25 @@ class Interface:
 
 @dataclass(frozen=True)
 class Host:
-    """One container. ``address`` is where the controller logs in; the first interface holds the default route."""
+    """One machine. ``address`` is where the controller logs in; the first interface holds the default route.
+
+    windows: the release that it plays, empty for a Debian that is one.
+    kernel: whether it has a kernel of its own, as a virtual machine, and not this machine's, as a container.
+    packages: the name of what is installed beyond what all hosts have; empty for nothing.
+    """
 
     name: str
     number: int
     address: str
     interfaces: tuple[Interface, ...]
+    windows: str = ""
+    kernel: bool = False
+    packages: str = ""
 
     @classmethod
     def from_plain(cls, plain: t.Mapping[str, t.Any]) -> Host:
         interfaces = tuple(Interface(interface["network"], tuple(interface["addresses"])) for interface in plain["interfaces"])
-        return cls(plain["name"], plain["number"], plain["address"], interfaces)
+        return cls(plain["name"], plain["number"], plain["address"], interfaces, plain["windows"], plain["kernel"], plain["packages"])
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -99,8 +108,27 @@ def _host(name: str, number: int, variables: t.Mapping[str, t.Any]) -> Host:
         raise LabError(f"host {name}: give it datapath_addresses or ansible_host within {V4} and {V6}")
     return Host(
         name, number, str(variables.get("ansible_host") or texts[0]),
-        tuple(Interface(network, tuple(addresses)) for network, addresses in interfaces.items()),
+        tuple(Interface(network, tuple(addresses)) for network, addresses in interfaces.items()), str(variables.get("lab_windows", "")),
+        _kernel(name, variables), _packages(name, variables),
     )
+
+
+def _kernel(name: str, variables: t.Mapping[str, t.Any]) -> bool:
+    kernel = variables.get("lab_kernel", False)
+    if not isinstance(kernel, bool):
+        raise LabError(f"host {name}: lab_kernel is {kernel!r}: use true or false")
+    if kernel and variables.get("lab_windows"):
+        raise LabError(f"host {name}: lab_kernel and lab_windows exclude each other: a double of Windows is a container")
+    return kernel
+
+
+def _packages(name: str, variables: t.Mapping[str, t.Any]) -> str:
+    packages = variables.get("lab_packages", "")
+    if packages not in ADDED:
+        raise LabError(f"host {name}: lab_packages is {packages!r}: use {', '.join(filter(None, ADDED))}")
+    if packages and variables.get("lab_kernel"):
+        raise LabError(f"host {name}: lab_packages and lab_kernel exclude each other: virtual machines boot one image")
+    return str(packages)
 
 
 def _place(host: str, text: str) -> tuple[int, str]:

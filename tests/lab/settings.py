@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _NAME = re.compile(r"[a-z][a-z0-9]{0,5}\Z")
+_ACCELERATORS = ("tcg", "kvm")
 
 
 class LabError(Exception):
@@ -24,6 +25,7 @@ class Settings:
     name: starts every namespace, machine and control group of this lab, so that labs with other names are never touched.
     state: what this lab alone writes. cache: the base trees, shared by all labs of the user.
     suite, mirror: the Debian release of the hosts and where it comes from; an empty mirror is mmdebstrap's own choice.
+    accelerator: what runs the guests that have a kernel of their own. KVM only when asked for: that /dev/kvm exists does not mean that it boots them.
     """
 
     name: str
@@ -31,13 +33,17 @@ class Settings:
     cache: Path
     suite: str = "bookworm"
     mirror: str = ""
+    accelerator: str = "tcg"
 
     @classmethod
     def from_environment(cls, environment: t.Mapping[str, str]) -> Settings:
-        """Read ``DATAPATH_LAB*`` and the XDG directories; raises LabError for a name that cannot start a namespace's name."""
+        """Read ``DATAPATH_LAB*`` and the XDG directories; raises LabError for a value that cannot be used."""
         name = environment.get("DATAPATH_LAB", "dx")
         if not _NAME.match(name):
             raise LabError(f"DATAPATH_LAB={name!r}: use a letter and up to five more letters or digits, all lower case")
+        accelerator = environment.get("DATAPATH_LAB_ACCEL") or "tcg"
+        if accelerator not in _ACCELERATORS:
+            raise LabError(f"DATAPATH_LAB_ACCEL={accelerator!r}: use {' or '.join(_ACCELERATORS)}")
         home = Path(environment["HOME"]) if environment.get("HOME") else Path.home()
         state = Path(environment.get("XDG_STATE_HOME") or home / ".local" / "state")
         cache = Path(environment.get("XDG_CACHE_HOME") or home / ".cache")
@@ -47,6 +53,7 @@ class Settings:
             cache=cache / "datapath-exchange" / "lab",
             suite=environment.get("DATAPATH_LAB_SUITE", "bookworm"),
             mirror=environment.get("DATAPATH_LAB_MIRROR", ""),
+            accelerator=accelerator,
         )
 
     @property

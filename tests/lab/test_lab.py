@@ -17,6 +17,13 @@ import pytest
 
 LAB = Path(__file__).parent / "lab"
 HOSTS = ("cas1", "hub1", "mbx1")
+OWN_KERNEL = Path(__file__).parent.parent / "molecule" / "ipsec" / "inventory.yml"
+"""Here mbx1 has a kernel of its own and hub1 has not."""
+
+ESP = (
+    "ip xfrm state add src 10.77.1.41 dst 10.77.1.42 proto esp spi 0x100 mode transport"
+    " aead 'rfc4106(gcm(aes))' 0x0102030405060708090a0b0c0d0e0f1011121314 128"
+)
 
 
 class Lab:
@@ -34,6 +41,18 @@ class Lab:
     def ssh(self, host: str, command: str) -> str:
         config = self("path", "ssh_config").stdout.strip()
         return subprocess.run(["ssh", "-F", config, host, command], check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
+
+    def reboot(self, host: str, seconds: float) -> None:
+        def boot() -> str:
+            try:
+                return self.ssh(host, "cat /proc/sys/kernel/random/boot_id")
+            except subprocess.CalledProcessError:
+                return before
+
+        before = self.ssh(host, "cat /proc/sys/kernel/random/boot_id")
+        # What Ansible's reboot runs; its connection dies with the host.
+        subprocess.run(["ssh", "-F", self("path", "ssh_config").stdout.strip(), host, "sudo shutdown -r 0"], check=False)
+        self.until(lambda: boot() != before, f"{host} is back with another boot_id", seconds)
 
     def until(self, condition: t.Callable[[], bool], what: str, seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds
@@ -104,17 +123,8 @@ def test_up_again_leaves_a_running_lab_alone_and_fresh_does_not(lab: Lab) -> Non
 
 def test_a_reboot_keeps_the_disk_and_forgets_what_the_kernel_held(lab: Lab) -> None:
     lab("up", "hub1")
-    before = lab.ssh("hub1", "touch mark; sudo touch /run/mark; sudo nft add table inet gone; cat /proc/sys/kernel/random/boot_id")
-    # What Ansible's reboot runs; its connection dies with the host.
-    subprocess.run(["ssh", "-F", lab("path", "ssh_config").stdout.strip(), "hub1", "sudo shutdown -r 0"], check=False)
-
-    def rebooted() -> bool:
-        try:
-            return lab.ssh("hub1", "cat /proc/sys/kernel/random/boot_id") != before
-        except subprocess.CalledProcessError:
-            return False
-
-    lab.until(rebooted, "hub1 is back with another boot_id")
+    lab.ssh("hub1", "touch mark; sudo touch /run/mark; sudo nft add table inet gone")
+    lab.reboot("hub1", seconds=60)
     assert lab.ssh("hub1", "sudo nft list ruleset; ls; ls /run/mark 2>/dev/null || true") == "mark"
 
 
@@ -126,6 +136,31 @@ def test_up_survives_an_up_that_was_killed(lab: Lab, moment: float) -> None:
     victim.wait()
     lab("up", *HOSTS)
     assert all(lab.is_up(host) for host in HOSTS)
+
+
+def test_a_host_with_a_kernel_of_its_own_can_do_esp_and_reboots(lab: Lab) -> None:
+    lab("up", "--inventory", str(OWN_KERNEL), "mbx1", "hub1")
+    assert lab.ssh("mbx1", "systemctl is-system-running --wait") == "running"
+    assert lab.ssh("mbx1", "uname --kernel-release") != os.uname().release
+    for address in ("10.77.1.21", "fd77:0:0:1::21"):
+        lab.ssh("mbx1", f"ping -c 1 -W 5 {address}")
+    assert "10.77.4.41/24" in lab.ssh("mbx1", "ip -br -4 address show dev eth1")
+    lab.ssh("mbx1", f"touch mark; sudo {ESP}; sudo nft add table inet gone; systemctl is-active strongswan")
+    assert "aead rfc4106(gcm(aes))" in lab.ssh("mbx1", "sudo ip xfrm state")
+    lab.reboot("mbx1", seconds=180)
+    assert lab.ssh("mbx1", "sudo nft list ruleset; sudo ip xfrm state; ls") == "mark"
+
+
+def test_a_host_with_a_kernel_of_its_own_survives_an_up_that_was_killed(lab: Lab) -> None:
+    inventory = ("--inventory", str(OWN_KERNEL))
+    victim = lab.start("up", "--fresh", *inventory, "mbx1")
+    lab.until(lambda: Path("/run/netns/self-mbx1").exists(), "the guest has got its network")
+    os.killpg(victim.pid, signal.SIGKILL)
+    victim.wait()
+    lab("up", *inventory, "mbx1")
+    assert "already up" in lab("up", *inventory, "mbx1").stdout
+    lab("down")
+    assert lab("leaks", check=False).stdout == ""
 
 
 def test_down_ends_a_half_made_lab(lab: Lab) -> None:
@@ -173,6 +208,14 @@ def test_labs_of_different_names_do_not_touch_each_other(make_lab: t.Callable[[s
     ({"datapath_addresses": ["10.77.1.1"]}, "host a1: 10.77.1.1 is taken by the lab's own router or beyond network 255"),
     ({"datapath_addresses": ["10.77.1"]}, "host a1: '10.77.1' does not appear to be an IPv4 or IPv6 address"),
     ({}, "host a1: give it datapath_addresses or ansible_host within 10.77.0.0/16 and fd77::/48"),
+    ({"ansible_host": "10.77.1.5", "lab_packages": "exim"}, "host a1: lab_packages is 'exim': use samba"),
+    ({"ansible_host": "10.77.1.5", "lab_packages": "samba", "lab_kernel": True},
+     "host a1: lab_packages and lab_kernel exclude each other: virtual machines boot one image"),
+    ({"ansible_host": "10.77.1.2", "lab_kernel": "yes"}, "host a1: lab_kernel is 'yes': use true or false"),
+    (
+        {"ansible_host": "10.77.1.2", "lab_kernel": True, "lab_windows": "2019"},
+        "host a1: lab_kernel and lab_windows exclude each other: a double of Windows is a container",
+    ),
 ])
 def test_an_inventory_that_cannot_be_built_is_refused_before_anything_is_made(
     lab: Lab, tmp_path: Path, variables: dict[str, t.Any], message: str,
@@ -189,3 +232,10 @@ def test_a_name_that_could_touch_other_things_is_refused(name: str) -> None:
     refused = Lab(name)("status", check=False)
     assert refused.returncode == 1
     assert "DATAPATH_LAB" in refused.stdout
+
+
+def test_an_accelerator_that_is_not_known_is_refused(lab: Lab) -> None:
+    lab.environment["DATAPATH_LAB_ACCEL"] = "hvf"
+    refused = lab("status", check=False)
+    assert (refused.returncode, refused.stdout) == (1, "lab: DATAPATH_LAB_ACCEL='hvf': use tcg or kvm\n")
+    del lab.environment["DATAPATH_LAB_ACCEL"]

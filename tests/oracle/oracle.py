@@ -21,6 +21,7 @@ import yaml
 EDITION = Path(__file__).parents[2] / "plugins" / "plugin_utils" / "_reference" / "exchange_2007"
 GATEWAYS = ("ip_gateway", "ip_pbx", "fax_device")
 DIRECTORY = ("domain_controller", "global_catalog")
+ESP = "50"
 SYMBOLIC = ("rpc-dynamic", "random", "rtp")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -91,6 +92,7 @@ class Oracle:
         self.asked = [(row, port) for row in self.rows if self._row_counts(row) for port in row["ports"] if self._port_counts(row, port)]
         # Remembered, because thousands of packets ask for the same few hosts.
         self.at = cache(self._at)
+        self.secured = cache(self._secured)
         self.stands_for = cache(self._stands_for)
 
     # -- the inventory -----------------------------------------------------------------------------------------------
@@ -161,14 +163,25 @@ class Oracle:
     def inbound(self, host: str, packet: Packet) -> list[str]:
         """Why a host must accept a packet that opens a connection; empty when it must not."""
         end = self.hosts[host]
-        return [*self._asked(packet, accepting=end), *self._management(end, packet)]
+        return [*self._asked(packet, accepting=end), *self._management(end, packet), *self._keys(end, packet.source, packet)]
 
     def outbound(self, host: str, packet: Packet) -> list[str]:
         """Why a host may open a connection; empty when it must not."""
-        return self._asked(packet, opening=self.hosts[host])
+        return [*self._asked(packet, opening=self.hosts[host]), *self._keys(self.hosts[host], packet.destination, packet)]
+
+    def clear(self, host: str, direction: str, packet: Packet) -> bool:
+        """Whether a packet that rows want passes without IPsec: some reason does not demand it, and nothing else between the ends does."""
+        end = self.hosts[host]
+        address = packet.source if direction == "in" else packet.destination
+        reasons = list(self._reasons(packet, accepting=end) if direction == "in" else self._reasons(packet, opening=end))
+        free = [*self._keys(end, address, packet), *(self._management(end, packet) if direction == "in" else [])]
+        return bool(free) or (any(not demanding for _text, demanding in reasons) and not self._guarded(end, address, direction, packet))
 
     def _asked(self, packet: Packet, accepting: Host | None = None, opening: Host | None = None) -> list[str]:
-        reasons = []
+        return [text for text, _demanding in self._reasons(packet, accepting, opening)]
+
+    def _reasons(self, packet: Packet, accepting: Host | None = None, opening: Host | None = None) -> t.Iterator[tuple[str, bool]]:
+        """Why a packet may pass, and whether only inside IPsec."""
         for row, port in self.asked:
             for initiator_kind, responder_kind in _pairs(row, port) if _may_match(port["token"], packet.protocol, packet.port) else ():
                 initiators = self._ends(initiator_kind, responder_kind, packet.source, opening)
@@ -180,8 +193,8 @@ class Oracle:
                     responders = [*responders, *self._on_cluster_network(packet.destination, opening)]
                 for initiator, responder in itertools.product(initiators, responders):
                     if self._wants(row, port, initiator, responder) and self._port_matches(port["token"], packet, responder):
-                        reasons.append(f"{row['id']}: {port['token']} from {initiator.kind} {initiator.why} to {responder.kind} {responder.why}")
-        return reasons
+                        text = f"{row['id']}: {port['token']} from {initiator.kind} {initiator.why} to {responder.kind} {responder.why}"
+                        yield text, self._by_ipsec(row) and {self.ipsec(end.host) for end in (initiator, responder)} == {"required"}
 
     def _ends(self, kind: str, other: str, address: str, host: Host | None) -> list[Party]:
         """The parties at one end: the host that is asked about, in one of its roles, or whoever is at the address."""
@@ -299,6 +312,47 @@ class Oracle:
             return (1024, 65535)
         return (32768, 60999) if host.platform == "linux" else _windows_range(host)
 
+    # -- what IPsec needs for itself -----------------------------------------------------------------------------------
+
+    def _keys(self, host: Host, address: str, packet: Packet) -> list[str]:
+        """IPsec brings its key exchange and its packets along (X-29), both ways between ends that protect any row with it."""
+        if (packet.protocol, packet.port) not in (("udp", 500), ("udp", 4500), (ESP, 0)):
+            return []
+        return [f"ipsec-key-exchange: {party.why} for {row['id']}" for row, _port, party, _opens in self.secured(host, address)]
+
+    def _guarded(self, host: Host, address: str, direction: str, packet: Packet) -> bool:
+        """Whether nothing, or nothing on this port, may pass in clear between a host and an address: with a range of ports the whole pair is protected."""
+        for _row, port, party, opens in self.secured(host, address):
+            if {self.ipsec(host), self.ipsec(party.host)} == {"required"}:
+                name, _slash, protocol = port["token"].partition("/")
+                ends = self.numbers(name, party if opens else Party("", host))
+                same = opens is (direction == "out") and protocol == packet.protocol and any(low <= packet.port <= high for low, high in ends)
+                if same or any(low != high for low, high in ends):
+                    return True
+        return False
+
+    def _by_ipsec(self, row: Row) -> bool:
+        return row.get("encryption", {}).get("mechanism") == "ipsec" and row["id"] not in self.option("waivers", {})
+
+    def _secured(self, host: Host, address: str) -> list[tuple[Row, Row, Party, bool]]:
+        """The ports that a host protects with IPsec towards an address, whom it means there, and whether it opens them."""
+        found = []
+        for row, port in self.asked:
+            for initiator_kind, responder_kind in _pairs(row, port) if self._by_ipsec(row) else ():
+                for near, far, opens in ((initiator_kind, responder_kind, True), (responder_kind, initiator_kind, False)):
+                    me = Party(near, host, why=host.name)
+                    parties = self._ends(far, near, address, None) if near in host.roles and self.ipsec(host) != "absent" else []
+                    wanted = [party for party in parties if self._wants(row, port, *((me, party) if opens else (party, me)))]
+                    found += [(row, port, party, opens) for party in wanted if self.ipsec(party.host) != "absent"]
+        return found
+
+    def ipsec(self, host: Host | None) -> str:
+        """What an end can do: hosts of ours what they are told, others whatever they are asked for."""
+        if host is None or not host.roles:
+            return "required"
+        by_encryption = {"as_documented": "absent", "prefer_encrypted": "requested", "require_encrypted": "required"}
+        return str(host.get("ipsec") or by_encryption[self.option("encryption", "as_documented")])
+
     # -- management and the support statement --------------------------------------------------------------------------
 
     def _management(self, host: Host, packet: Packet) -> list[str]:
@@ -306,12 +360,21 @@ class Oracle:
         if packet.protocol != "tcp":
             return []
         parties = [party for party in self.at(packet.source, "config_controller") if party.host != host and party.site in ("", host.site)]
-        ports = {int(host.variables["ansible_port"])} if "ansible_port" in host.variables else set()
+        ports = {int(host.variables["ansible_port"])} if "ansible_port" in host.variables else self._ports_of_connection(host)
         for row in self.rows:
             dropped = {row.get("source"), row["id"]} & set(self.option("disabled_implied", [])) or not self.option("implied", True)
             if row["initiators"] == ["config_controller"] and host.platform in row["platforms"] and not dropped:
                 ports |= {int(port["token"].partition("/")[0]) for port in row["ports"] if self._port_counts(row, port)}
         return [f"management: {packet.port}/tcp from {party.why}" for party in parties] if packet.port in ports else []
+
+    @staticmethod
+    def _ports_of_connection(host: Host) -> set[int]:
+        """The default of the connection; only on Windows, because ssh on Linux is a row."""
+        connection = str(host.variables.get("ansible_connection", "ssh"))
+        platform = host.get("platform")
+        if host.platform != "windows" or (isinstance(platform, dict) and str(platform.get("release")) == "2003"):
+            return set()
+        return {22} if connection == "ssh" else {5986}
 
     def _support_statement(self) -> list[Row]:
         members = [role for role in self.roles if role not in self.edges]

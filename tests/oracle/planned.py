@@ -10,11 +10,14 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.compile import Plan, compile_plan
-from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.model import HostPlan, PeerSet, PortRange
+from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.model import Flow, HostPlan, PeerSet, PortRange
 from ansible_collections.datapath.exchange.plugins.plugin_utils._topology import Inventory
 from ansible_collections.datapath.exchange.tests.oracle import sampling
 from ansible_collections.datapath.exchange.tests.oracle.inventory import Organisation
-from ansible_collections.datapath.exchange.tests.oracle.oracle import Oracle, Packet, contains
+from ansible_collections.datapath.exchange.tests.oracle.oracle import ESP, Oracle, Packet, contains
+
+PROTOCOLS = {"tcp": "tcp", "udp": "udp", "esp": ESP}
+"""Packets of other protocols that a plan knows are not asked for here."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,7 @@ def admitted(plan: HostPlan, direction: str, packet: Packet) -> list[str]:
     peer = packet.source if direction == "in" else packet.destination
     found = [
         f"{' '.join(flow.paths)} of {flow.peers}" for flow in plan.flows
-        if flow.direction == direction and (flow.protocol == "any" or (flow.protocol == packet.protocol and _among(flow.ports, packet.port)))
-        and _holds(plan.sets[flow.peers], peer)
+        if flow.direction == direction and _about(flow, packet) and _holds(plan.sets[flow.peers], peer)
     ]
     management = plan.management
     if direction == "in" and management.peers and packet.protocol == "tcp" and _among(management.ports, packet.port):
@@ -65,6 +67,12 @@ def disagreements(plan: HostPlan, asked: t.Iterable[tuple[str, Packet, list[str]
         found = admitted(plan, direction, packet)
         if bool(wanted) != bool(found):
             yield Disagreement(plan.host, direction, packet, wanted, found)
+
+
+def _about(flow: Flow, packet: Packet) -> bool:
+    if flow.protocol == "any":
+        return True
+    return PROTOCOLS.get(flow.protocol) == packet.protocol and (not flow.ports or _among(flow.ports, packet.port))
 
 
 def _among(ports: t.Iterable[PortRange], port: int) -> bool:

@@ -11,7 +11,7 @@ import random
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.datapath.exchange.tests.oracle.oracle import SYMBOLIC, Address, Host, Oracle, Packet, Party, span
+from ansible_collections.datapath.exchange.tests.oracle.oracle import ESP, SYMBOLIC, Address, Host, Oracle, Packet, Party, span
 
 PROTOCOLS = ("tcp", "tcp", "tcp", "tcp", "udp", "udp", "253")
 """253 is set aside for experiments (RFC 3692): it stands for every protocol that no row names."""
@@ -83,6 +83,8 @@ def _aims(oracle: Oracle, host: Host, near: str, far: str) -> t.Iterator[Aim]:
             if protocol in ("tcp", "udp"):
                 parties = [Party(kind, other) for other in (host, None) for kind in kinds] if name in SYMBOLIC else [Party("")]
                 yield Aim(protocol, sorted(_beside(end for party in parties for ends in oracle.numbers(name, party) for end in ends)), peers)
+            if row.get("encryption", {}).get("mechanism") == "ipsec":
+                yield from (Aim("udp", sorted(_beside((500, 4500))), peers), Aim(ESP, [0], peers))
 
 
 def _members(oracle: Oracle, host: Host, kind: str) -> t.Iterator[Address | None]:

@@ -23,11 +23,15 @@ from ansible_collections.datapath.exchange.plugins.plugin_utils import _summary
 from ansible_collections.datapath.exchange.plugins.plugin_utils._inventory import Reader, compile_inventory, plain
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan import artefact
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.compile import Plan
+from ansible_collections.datapath.exchange.plugins.plugin_utils._render import swanctl
+from ansible_collections.datapath.exchange.plugins.plugin_utils._render.netsh_consec import IpsecOptions
+from ansible_collections.datapath.exchange.plugins.plugin_utils._render.netsh_files import host_files, role_files
 from ansible_collections.datapath.exchange.plugins.plugin_utils._render.nftables import render
 from ansible_collections.datapath.exchange.plugins.plugin_utils._topology import InputErrors, Inventory
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
-GENERATED = ("plan", "nftables")
+GENERATED = ("plan", "nftables", "swanctl", "netsh")
+SWANCTL = IpsecOptions(auth="psk")
 
 Texts = dict[Path, str]
 
@@ -73,8 +77,19 @@ def _organisation(inventory: Path) -> Texts:
         made = Path(scratch, "plan")
         artefact.write(plan, made)
         texts = {folder / "plan" / path.relative_to(made): path.read_text(encoding="utf-8") for path in made.rglob("*.json")}
-    texts.update({folder / "nftables" / f"{name}.nft": render(plan.host(name)) for name in plan.hosts if plan.host(name).platform == "linux"})
+    hosts = [plan.host(name) for name in plan.hosts]
+    texts.update({folder / "nftables" / f"{host.host}.nft": render(host) for host in hosts if host.platform == "linux"})
+    secured = [host for host in hosts if host.platform == "linux" and host.associations]
+    texts.update({folder / "swanctl" / f"{host.host}.conf": swanctl.render(host, SWANCTL).text for host in secured})
+    windows = [host for host in hosts if host.platform == "windows"]
+    for files in (*(host_files(host).files for host in windows), role_files(windows)):
+        texts.update({folder / "netsh" / name: text for name, text in files.items()})
     return texts
+
+
+def stored(path: Path) -> str:
+    """A file with the line ends that it has."""
+    return path.read_bytes().decode("utf-8")
 
 
 def complaint(inventory: Path) -> str:
@@ -110,7 +125,7 @@ def _write(wanted: Texts, present: set[Path]) -> int:
         path.unlink()
     for path, text in wanted.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(text.encode("utf-8"))
     print(f"{len(wanted)} files written; git diff shows what changed")
     return 0
 
@@ -120,10 +135,10 @@ def _compare(wanted: Texts, present: set[Path]) -> int:
     for path in wrong:
         print(f"{path.relative_to(GOLDEN)}: {'is not there' if path in wanted else 'nothing makes it any more'}")
     for path in sorted(set(wanted) & present):
-        have = path.read_text(encoding="utf-8")
+        have = stored(path)
         if have != wanted[path]:
             wrong.append(path)
-            path.with_name(f"{path.name}.actual").write_text(wanted[path], encoding="utf-8")
+            path.with_name(f"{path.name}.actual").write_bytes(wanted[path].encode("utf-8"))
             lines = difflib.unified_diff(have.splitlines(), wanted[path].splitlines(), str(path.relative_to(GOLDEN)), "actual", n=1, lineterm="")
             print(*list(lines)[:20], sep="\n")
     print(f"{len(wanted) - len(set(wrong) & set(wanted))} passed, {len(wrong)} failed")

@@ -9,5 +9,7 @@
 venv=$(newest test)
 use "$venv"
 lab_packages
+kernel_packages
 step "base tree of the hosts" lab base
+step "image of the hosts with a kernel of their own" lab base --kernel
 step "lab tests" python -B -m pytest "$root/tests/lab" "$@"

@@ -159,3 +159,6 @@ end_lab() { lab down; }
 lab_packages() {
   packages conntrack iproute2 mmdebstrap netcat-openbsd nftables openssh-client python3 python3-yaml systemd-container tcpdump util-linux zstd
 }
+
+# For hosts of the lab that have a kernel of their own.
+kernel_packages() { packages e2fsprogs qemu-system-x86; }

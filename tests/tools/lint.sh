@@ -15,10 +15,11 @@ types() {
   (cd "$tree" && mypy --config-file "$root/pyproject.toml" --cache-dir "$work/mypy" -p ansible_collections.datapath.exchange.plugins)
   (cd "$tree" && mypy --config-file "$root/pyproject.toml" --cache-dir "$work/mypy" ansible_collections/datapath/exchange/tests/tools/*.py)
   (cd "$root/tests/lab" && mypy --config-file "$root/pyproject.toml" --cache-dir "$work/mypy-lab" .)
+  (cd "$root/tests/windows" && MYPYPATH=$tree mypy --config-file "$root/pyproject.toml" --cache-dir "$work/mypy-windows" .)
 }
 
 shell() {
-  git ls-files -z --cached --others --exclude-standard '*.sh' .ci/run tests/lab/lab | xargs -0 shellcheck --external-sources
+  git ls-files -z --cached --others --exclude-standard '*.sh' .ci/run tests/lab/lab tests/windows/wine/wine | xargs -0 shellcheck --external-sources
 }
 
 collect

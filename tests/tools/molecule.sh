@@ -14,11 +14,18 @@ step "base tree of the hosts" lab base
 command=${MOLECULE:-test}
 with_lab mol
 [ "$command" = test ] || trap - EXIT
-export MOLECULE_GLOB='tests/molecule/*/molecule.yml'
+export MOLECULE_GLOB='tests/molecule/*/molecule.yml' DATAPATH_WINDOWS=$work/windows
 cd "$here"
 
 scenarios=("$@")
-[ "${#scenarios[@]}" -ne 0 ] || scenarios=(default alternative multi_role coexistence reboot lockout remove)
+[ "${#scenarios[@]}" -ne 0 ] || scenarios=(default alternative multi_role coexistence reboot lockout remove windows rpc)
+if (cd tests/molecule && grep -qs "lab_kernel: true" "${scenarios[@]/%//inventory.yml}"); then
+  kernel_packages
+  step "image of the hosts with a kernel of their own" lab base --kernel
+fi
+if (cd tests/molecule && grep -qs "lab_packages: samba" "${scenarios[@]/%//inventory.yml}"); then
+  step "tree of the hosts that have Samba" lab base --packages samba
+fi
 collect
 for scenario in "${scenarios[@]}"; do
   step "molecule $scenario" molecule --base-config "$root/.config/molecule/config.yml" "$command" --scenario-name "$scenario"

@@ -7,6 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 
 step "Debian packages of the lab" lab_packages
+step "Debian packages of the hosts with a kernel of their own" kernel_packages
 step "Debian packages of the tests" packages git python3-venv shellcheck
 step "Python environment with the newest ansible-core" newest test
 step "Python environment with the oldest ansible-core" oldest

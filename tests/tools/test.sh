@@ -9,7 +9,7 @@
 "$root/tests/tools/setup.sh"
 passed=0
 failed=()
-for part in lint unit oracle golden sanity importer lab molecule oldest; do
+for part in lint unit oracle golden sanity importer windows lab molecule oldest; do
   printf '\n######## %s\n' "$part"
   arguments=()
   [ "$part" != golden ] || arguments=(--check)

@@ -23,6 +23,8 @@ Openings = dict[tuple[str, str], Ports]
 """Direction and protocol to merged port ranges; ((0, 0),) for protocols without ports."""
 
 PORTLESS = ((0, 0),)
+KEYS = ("ipsec-key-exchange",)
+IPSEC = ("absent", "requested", "required")
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,11 @@ def _span(text: str) -> tuple[int, int]:
     return int(network.network_address), int(network.broadcast_address)
 
 
-def openings(plan: HostPlan, address: str, *, everyone: bool = True) -> Openings:
-    """What a host's plan lets pass from and to an address; without ``everyone`` only where somebody is named."""
+def openings(plan: HostPlan, address: str, *, everyone: bool = True, keys: bool = True) -> Openings:
+    """What a host's plan lets pass from and to an address; without ``everyone`` only where somebody is named, without ``keys`` what is not IPsec's own."""
     found: dict[tuple[str, str], list[tuple[int, int]]] = {}
     for flow in plan.flows:
-        if holds(plan.sets[flow.peers], address) and (everyone or not plan.sets[flow.peers].everyone):
+        if (keys or flow.paths != KEYS) and holds(plan.sets[flow.peers], address) and (everyone or not plan.sets[flow.peers].everyone):
             ports = [(port.low, port.high) for port in flow.ports] or list(PORTLESS)
             found.setdefault((flow.direction, flow.protocol), []).extend(ports)
     return {key: merged(ports) for key, ports in found.items()}
@@ -116,11 +118,27 @@ class Oracle:
                     if self.joins(path, port, joined, first, second, me):
                         protocol = port.token.partition("/")[2]
                         found.setdefault((way, protocol), []).extend(numbers(port, second))
+            if self.secured(me, end):
+                for way in ("in", "out"):
+                    found.setdefault((way, "udp"), []).extend(((500, 500), (4500, 4500)))
+                    found.setdefault((way, "esp"), []).extend(PORTLESS)
         if "mailbox" in host.roles and any(ipaddress.ip_address(address) in ipaddress.ip_network(text) for text in host.cluster_networks):
             self.private(me, found)
         if host.witness not in {*self.topology.hosts, *self.topology.outsiders} and host.witness and number(host.witness) == number(address):
             self.witness(found)
         return {key: merged(ports) for key, ports in found.items()}
+
+    def secured(self, me: End, end: End) -> bool:
+        """Whether IPsec protects any row between two ends; with everyone nobody shares a key."""
+        asked = [self.mode(each.host) for each in (me, end) if each.host and each.managed]
+        if min(asked, key=IPSEC.index) == "absent" or (end.network and end.network.family == 0):
+            return False
+        rows = [row for row in self.rows if row[0].enc_mechanism == "ipsec" and row[0].id not in self.options["waivers"]]
+        return any(self.joins(*row, first, second, me) for row in rows for first, second in ((me, end), (end, me)))
+
+    def mode(self, host: Host) -> str:
+        by_encryption = {"as_documented": "absent", "prefer_encrypted": "requested", "require_encrypted": "required"}
+        return host.ipsec or by_encryption[self.options["encryption"]]
 
     def witness(self, found: dict[tuple[str, str], list[tuple[int, int]]]) -> None:
         for path, _port, _joined in self.rows:

@@ -28,11 +28,11 @@ MISTAKES = sorted((golden.GOLDEN / "errors").glob("*.yml"))
 def compare(path: Path, text: str) -> None:
     """Compare with the file; what differs is left beside it as NAME.actual."""
     actual = path.with_name(f"{path.name}.actual")
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
+    if path.is_file() and golden.stored(path) == text:
         actual.unlink(missing_ok=True)
         return
     actual.parent.mkdir(parents=True, exist_ok=True)
-    actual.write_text(text, encoding="utf-8")
+    actual.write_bytes(text.encode("utf-8"))
     pytest.fail(f"{path.relative_to(golden.GOLDEN)} is not what was planned, see {actual.name} beside it; 'make golden' takes it over")
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from ansible_collections.datapath.exchange.plugins.plugin_utils import _networks
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.compile import FORMAT_VERSION, Plan
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.expand import ClassPlan
-from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.model import HostPlan, PlanError
+from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.model import Association, HostPlan, PlanError
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.plain import host_from_plain
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.probes import Catalogue
 from ansible_collections.datapath.exchange.plugins.plugin_utils._topology import Host
@@ -107,18 +107,23 @@ def _class_text(plan: Plan, index: int, made: ClassPlan) -> str:
     """What all hosts of a class share, already as text: the larger part of each file is then written by copying."""
     flows = ",\n".join(_dump(flow.to_plain()) for flow in made.flows)
     return (
-        f'"associations": {_dump([association.to_plain() for association in made.associations])},\n"flows": [\n{flows}\n],\n'
+        f'"associations": {_dump([_shared(association) for association in made.associations])},\n"flows": [\n{flows}\n],\n'
         f'"management": {_dump({"peers": made.management.peers, "ports": [str(port) for port in made.management.ports]})},\n'
         f'"rpc": {_dump(made.rpc)},\n"sets": {_dump(list(plan.class_sets(index)))}'
     )
+
+
+def _shared(association: Association) -> dict[str, t.Any]:
+    """The peers' names stand once in the file of their set, not again with each of hundreds of hosts."""
+    return {key: value for key, value in association.to_plain().items() if key != "hosts"}
 
 
 def _host_text(plan: Plan, host: Host, probes: str, shared: str) -> str:
     options = plan.topology.options
     head = {
         "format": HOST_FORMAT, "version": FORMAT_VERSION, "host": host.name, "roles": list(host.roles), "site": host.site, "platform": host.platform,
-        "families": list(host.families), "scope": options["scope"], "encryption": options["encryption"], "reference": plan.topology.reference.name,
-        "egress": host.egress, "digest": plan.digest, "probes": probes,
+        "release": host.release, "addresses": list(host.addresses), "families": list(host.families), "scope": options["scope"],
+        "encryption": options["encryption"], "reference": plan.topology.reference.name, "egress": host.egress, "digest": plan.digest, "probes": probes,
     }
     return f"{_dump(head)[:-1]},\n{shared}\n}}\n"
 
@@ -157,7 +162,15 @@ def read_host(directory: str | os.PathLike[str], host: str, digest: str | None =
         raise PlanError(f"{host}: is not in the plan {directory}; it is in no group of a server role, or that plan was made before it joined")
     del plain["probes"]
     plain["sets"] = {name: read_set(directory, name) for name in plain["sets"]}
+    for association in plain["associations"]:
+        association["hosts"] = _managed(Path(directory), association["peers"], host)
     return host_from_plain(plain)
+
+
+def _managed(directory: Path, peers: str, host: str) -> list[str]:
+    """Names of the managed hosts in a peer set, without the one that asks: those that have a plan of their own."""
+    members = _load(directory / "sets" / f"{_safe(peers)}.json")["hosts"]
+    return sorted(name for name in members if name != host and (directory / "hosts" / f"{_safe(name)}.json").exists())
 
 
 def _load_host(directory: Path, host: str, digest: str | None) -> dict[str, t.Any] | None:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ansible_collections.datapath.exchange.plugins.plugin_utils._plan import both_ends
+from ansible_collections.datapath.exchange.plugins.plugin_utils._plan import both_ends, findings
+from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.checker import Checker
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.expand import ClassPlan, Expander
-from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.findings import Checker
-from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.model import Finding, HostPlan, PeerSet, PlanError, Skipped
+from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.model import Association, Finding, HostPlan, PeerSet, PlanError, Skipped
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.support import STATEMENT, STATEMENT_SOURCE
 from ansible_collections.datapath.exchange.plugins.plugin_utils._reference import loader
 from ansible_collections.datapath.exchange.plugins.plugin_utils._reference.model import Reference
@@ -29,7 +29,7 @@ from ansible_collections.datapath.exchange.plugins.plugin_utils._topology import
     read_topology,
 )
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,13 @@ class Plan:
         options = self.topology.options
         return HostPlan(
             name, host.roles, host.site, host.platform, host.families, made.flows, self.class_sets(self.class_of[name]), made.management, host.egress,
-            options["scope"], options["encryption"], self.topology.reference.name, made.associations, made.rpc, self.digest,
+            options["scope"], options["encryption"], self.topology.reference.name, self._associations(name, made), made.rpc, self.digest,
+            host.release, host.addresses,
         )
+
+    def _associations(self, name: str, made: ClassPlan) -> tuple[Association, ...]:
+        """Those of a class as one of its hosts sees them: nobody is a peer of itself."""
+        return tuple(replace(entry, hosts=tuple(sorted((self.members[entry.peers] & self.topology.hosts.keys()) - {name}))) for entry in made.associations)
 
     def class_sets(self, index: int) -> dict[str, PeerSet]:
         """Exactly the peer sets that a class of hosts uses."""
@@ -106,7 +111,7 @@ def compile_plan(inventory: Inventory, options: t.Mapping[str, t.Any], reference
     return Plan(
         topology, classes, {host.name: index for index, made in enumerate(classes) for host in made.hosts},
         expander.sets.sets, expander.sets.members, expander.sets.networks,
-        Checker(topology, used).findings(), skipped, used, _digest(inventory, topology),
+        findings.check(Checker(topology, used, classes, expander.sets.members, expander.sets.networks)), skipped, used, _digest(inventory, topology),
     )
 
 

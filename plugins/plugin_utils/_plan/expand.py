@@ -14,6 +14,7 @@ import typing as t
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from ansible_collections.datapath.exchange.plugins.plugin_utils._plan import ipsec
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.model import Association, Flow, Management, PortRange
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.ports import merge, resolve, rpc_ranges, rpc_source
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.sets import GATEWAY_KINDS, PeerSets, Selection
@@ -22,7 +23,6 @@ from ansible_collections.datapath.exchange.plugins.plugin_utils._reference.model
 from ansible_collections.datapath.exchange.plugins.plugin_utils._topology import Host, Topology
 
 MANAGEMENT_KIND = "config_controller"
-_IPSEC_ORDER = ("absent", "requested", "required")
 _DEFAULT_IPSEC = {"as_documented": "absent", "prefer_encrypted": "requested", "require_encrypted": "required"}
 _WEAKEST_FIRST = ("none", "starttls", "rpc", "kerberos", "tls")
 
@@ -155,10 +155,14 @@ class Expander:
                     management.extend(self._management_ports(leg, host))
                     continue
                 for selection in self._selections(leg, host):
-                    self._add(found, leg, host, selection)
-        plan.flows = tuple(_flows(found))
+                    for protection, part in self._protected(leg, host, selection):
+                        self._add(found, leg, host, part, protection)
+        flows = _flows(found)
         plan.management = self._management(host, management)
-        plan.associations = tuple(_associations(plan.flows))
+        plan.associations = tuple(ipsec.associations(self.sets, flows, host))
+        keys = ipsec.key_exchange(self.sets, plan.associations)
+        self.used.update(path for flow in keys for path in flow.paths)
+        plan.flows = tuple(sorted((*flows, *keys), key=lambda flow: flow.direction))
         plan.rpc = _rpc(host)
 
     def _selections(self, leg: Leg, host: Host) -> tuple[Selection, ...]:
@@ -250,21 +254,29 @@ class Expander:
         found = self.sets.select(MANAGEMENT_KIND, host) if MANAGEMENT_KIND in self.topology.reference.peer_kinds else ()
         return Management(found[0].name if found else "", merge((*ports, *own)))
 
-    def _add(self, found: dict[tuple[str, str, str], dict[PortRange | None, _Cell]], leg: Leg, host: Host, selection: Selection) -> None:
+    def _add(
+        self, found: dict[tuple[str, str, str], dict[PortRange | None, _Cell]], leg: Leg, host: Host, selection: Selection, protection: str,
+    ) -> None:
         name, _slash, protocol = leg.port.token.partition("/")
         numbers: tuple[PortRange | None, ...] = (None,)
         if protocol in ("tcp", "udp"):
             numbers = selection.ports if leg.direction == "out" else resolve(name, host)
-        protection = self._protection(leg, host, selection)
         cells = found[(leg.direction, protocol, selection.name)]
         for number in numbers:
             cells.setdefault(number, _Cell()).add(leg, protection)
 
-    def _protection(self, leg: Leg, host: Host, selection: Selection) -> str:
+    def _protected(self, leg: Leg, host: Host, selection: Selection) -> t.Iterator[tuple[str, Selection]]:
+        """What protects a leg, and towards whom: IPsec takes two, so it is decided pair by pair."""
+        if leg.path.enc_mechanism != "ipsec" or leg.path.id in self._waived:
+            yield self._protection(leg), selection
+            return
+        for mode, part in ipsec.by_mode(self.sets, selection, host, self._ipsec_mode).items():
+            if part is selection or not self._only_itself(part, host, "any"):
+                yield "none" if mode == "absent" else f"ipsec_{mode}", part
+
+    @staticmethod
+    def _protection(leg: Leg) -> str:
         mechanism = leg.path.enc_mechanism
-        if mechanism == "ipsec" and leg.path.id not in self._waived:
-            mode = min((self._ipsec_mode(end) for end in (host, *(member for member in selection.hosts if member.managed))), key=_IPSEC_ORDER.index)
-            return "none" if mode == "absent" else f"ipsec_{mode}"
         if leg.port.twin or mechanism in ("none", "ipsec"):
             return "none"
         if mechanism == "tls":
@@ -313,21 +325,6 @@ def _flows(found: t.Mapping[tuple[str, str, str], t.Mapping[PortRange | None, _C
         Flow(direction, protocol, merge(tuple(ports)), peers, paths, protection, origin)
         for (direction, _order, paths, protocol, peers, protection, origin), ports in sorted(grouped.items(), key=lambda item: item[0])
     ]
-
-
-def _associations(flows: t.Iterable[Flow]) -> list[Association]:
-    """A pair with any dynamic port is protected whole: kernels match port masks and Windows refuses ranges in securing rules."""
-    pairs: dict[tuple[str, str], list[Flow]] = defaultdict(list)
-    for flow in flows:
-        if flow.protection.startswith("ipsec_"):
-            pairs[(flow.peers, flow.protection[6:])].append(flow)
-    result = []
-    for (peers, mode), members in sorted(pairs.items()):
-        whole = any(port.low != port.high for flow in members for port in flow.ports)
-        selectors = sorted({f"{flow.direction} {port}/{flow.protocol}" for flow in members for port in flow.ports})
-        paths = tuple(dict.fromkeys(path for flow in members for path in flow.paths))
-        result.append(Association(peers, mode, whole, () if whole else tuple(selectors), paths))
-    return result
 
 
 def _rpc(host: Host) -> dict[str, t.Any]:

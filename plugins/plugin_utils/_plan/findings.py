@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.datapath.exchange.plugins.plugin_utils._plan import platforms
+from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.checker import Checker, found
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.model import Finding, PortRange
-from ansible_collections.datapath.exchange.plugins.plugin_utils._topology import Host, Topology
+from ansible_collections.datapath.exchange.plugins.plugin_utils._topology import Host
 
 # R-CAS-04: ports that a restricted RPC range must leave free, because something fixed listens there (KB154596 and the rows themselves).
 RESERVED_PORTS = (
@@ -21,46 +23,26 @@ RESERVED_PORTS = (
     PortRange(50389, 50389), PortRange(50636, 50636), PortRange(64327, 64327),
 )
 SMALLEST_RPC_RANGE = 100
+SMALLEST_DYNAMIC_RANGE = 255
 LOWEST_RPC_PORT = 5001
 
 
-class Checker:
-    """Checks one topology. used: ids of the paths that the plan opens somewhere."""
-
-    def __init__(self, topology: Topology, used: frozenset[str]) -> None:
-        self.topology = topology
-        self.options = topology.options
-        self.used = used
-
-    def hosts(self, role: str = "") -> tuple[Host, ...]:
-        return self.topology.by_role.get(role, ()) if role else tuple(self.topology.hosts.values())
-
-    def names(self, test: t.Callable[[Host], bool] | None = None, role: str = "") -> tuple[str, ...]:
-        return tuple(sorted(host.name for host in self.hosts(role) if test is None or test(host)))
-
-    def has(self, kind: str) -> bool:
-        return bool(self.topology.by_role.get(kind) or self.topology.by_kind.get(kind) or self.topology.networks.get(kind))
-
-    def findings(self) -> tuple[Finding, ...]:
-        """All findings, errors first; a waived error becomes a warning that quotes its reason."""
-        found = [finding for rule in RULES for finding in rule(self)]
-        return tuple(sorted((self._waive(finding) for finding in found), key=lambda f: (("error", "warning", "info").index(f.severity), f)))
-
-    def _waive(self, finding: Finding) -> Finding:
-        reason = self.options["waivers"].get(finding.id)
-        if finding.severity != "error" or not reason or finding.id in UNWAIVABLE:
-            return finding
-        return Finding(finding.id, "warning", finding.hosts, f"{finding.text} Waived: {reason}", finding.source)
+def check(c: Checker) -> tuple[Finding, ...]:
+    """All findings, errors first; a waived error becomes a warning that quotes its reason."""
+    waived = [_waive(c, finding) for rule in RULES for finding in rule(c)]
+    return tuple(sorted(waived, key=lambda f: (("error", "warning", "info").index(f.severity), f)))
 
 
-def _found(id_: str, severity: str, hosts: t.Sequence[str], text: str, source: str) -> t.Iterator[Finding]:
-    if hosts:
-        yield Finding(id_, severity, tuple(hosts), text, source)
+def _waive(c: Checker, finding: Finding) -> Finding:
+    reason = c.options["waivers"].get(finding.id)
+    if finding.severity != "error" or not reason or finding.id in UNWAIVABLE:
+        return finding
+    return Finding(finding.id, "warning", finding.hosts, f"{finding.text} Waived: {reason}", finding.source)
 
 
 def edge_alone(c: Checker) -> t.Iterator[Finding]:
     hosts = c.names(lambda h: len(h.roles) > 1, "edge_transport")
-    yield from _found(
+    yield from found(
         "P-ROLE-01", "error", hosts,
         "An edge transport server carries another role too; the edge role stands alone, outside the forest. Take the host out of the other role's group.",
         "https://technet.microsoft.com/library/aa996562(EXCHG.80).aspx")
@@ -68,7 +50,7 @@ def edge_alone(c: Checker) -> t.Iterator[Finding]:
 
 def client_access_on_cluster(c: Checker) -> t.Iterator[Finding]:
     hosts = c.names(lambda h: bool(h.cluster), "client_access")
-    yield from _found(
+    yield from found(
         "P-ROLE-02", "error", hosts,
         "The client access role cannot run on a cluster node; take the host out of one of the two groups or unset datapath_cluster.",
         "http://technet.microsoft.com/nl-nl/library/bb232184(v=exchg.80).aspx")
@@ -85,7 +67,7 @@ def r_tr_01(c: Checker) -> t.Iterator[Finding]:
 def r_tr_03(c: Checker) -> t.Iterator[Finding]:
     hosts = c.names(lambda h: "edge_subscription" in h.on and "edgesync" not in h.on, "edge_transport")
     if c.hosts("hub_transport"):
-        yield from _found(
+        yield from found(
             "R-TR-03", "error", hosts,
             "The edge server is subscribed but EdgeSync (50636/tcp from its hub transport servers) is off, so its directory and certificates grow stale."
             " Set datapath_edgesync to true, or datapath_edge_subscription to false.", "N-T2")
@@ -94,7 +76,7 @@ def r_tr_03(c: Checker) -> t.Iterator[Finding]:
 def r_tr_05(c: Checker) -> t.Iterator[Finding]:
     hosts = c.names(lambda h: "domain_security" not in h.on, "edge_transport")
     if "edge-to-edge-smtp" in c.used:
-        yield from _found(
+        yield from found(
             "R-TR-05", "info", hosts,
             "TLS towards other organisations is opportunistic: it is tried, never guaranteed. Only Domain Security (datapath_domain_security)"
             " makes it certain.", "N-T3")
@@ -102,7 +84,7 @@ def r_tr_05(c: Checker) -> t.Iterator[Finding]:
 
 def r_tr_08(c: Checker) -> t.Iterator[Finding]:
     if c.options["recipient_filter"] == "hub":
-        yield from _found(
+        yield from found(
             "R-TR-08", "warning", c.names(role="hub_transport"),
             "Recipient filtering runs on hub transport servers and asks Active Directory for every recipient; the edge server is the recommended"
             " place.", "N-T6")
@@ -111,7 +93,7 @@ def r_tr_08(c: Checker) -> t.Iterator[Finding]:
 def edge_without_hub(c: Checker) -> t.Iterator[Finding]:
     hub_sites = {host.site for host in c.hosts("hub_transport")}
     hosts = c.names(lambda h: "edge_subscription" in h.on and h.site not in hub_sites, "edge_transport")
-    yield from _found(
+    yield from found(
         "P-SITE-01", "warning", hosts,
         "The edge server is subscribed to a site without a hub transport server, so no mail path leads to it. Set datapath_site to the subscribed"
         " site.", "A-27")
@@ -122,7 +104,7 @@ def site_without_hub(c: Checker) -> t.Iterator[Finding]:
     if not c.options["enforce_site_scope"]:
         return
     hosts = sorted({*c.names(lambda h: h.site not in hub_sites, "mailbox"), *c.names(lambda h: h.site not in hub_sites, "unified_messaging")})
-    yield from _found(
+    yield from found(
         "P-SITE-02", "warning", hosts,
         "No hub transport server stands in the server's site, so what it submits has nowhere to go. Correct datapath_site, or set"
         " datapath_enforce_site_scope to false.", "A-27")
@@ -145,7 +127,7 @@ def no_directory(c: Checker) -> t.Iterator[Finding]:
 
 def edge_names(c: Checker) -> t.Iterator[Finding]:
     if not c.has("dns_server"):
-        yield from _found(
+        yield from found(
             "P-DNS-01", "error", c.names(lambda h: h.egress == "restricted", "edge_transport"),
             "Outbound traffic of the edge server is restricted and the inventory names no dns_server: it could not find the Internet's mail servers."
             " Give datapath_peers.dns_server (an edge server never asks a domain controller).", "X-09")
@@ -155,7 +137,7 @@ def unknown_ranges(c: Checker) -> t.Iterator[Finding]:
     if not any(host.egress == "restricted" for host in c.hosts()):
         return
     unknown = [host.name for host in c.topology.outsiders.values() if host.rpc_range is None and set(host.kinds) & {"legacy_mailbox", "file_server"}]
-    yield from _found(
+    yield from found(
         "P-RPC-01", "warning", sorted(unknown),
         "The RPC range of these peers is not known, so outbound rules open 1024-65535 towards them. Set datapath_rpc_range on them.", "A-03")
 
@@ -168,20 +150,20 @@ def families(c: Checker) -> t.Iterator[Finding]:
             yield Finding(
                 "P-IP-01", "warning", tuple(sorted((*alone, *others))),
                 "Some servers have only IPv4 and some only IPv6 addresses: paths between them cannot work. Give one side the other family.", "X-32")
-    yield from _found(
+    yield from found(
         "P-IP-02", "warning", c.names(lambda h: h.families == ("ipv6",)),
         "Exchange 2007 supports IPv6 only beside IPv4; these servers have no IPv4 address.", "http://technet.microsoft.com/en-us/library/bb629624.aspx")
 
 
 def r_mb_01(c: Checker) -> t.Iterator[Finding]:
     if c.options["ntlm_blocked"]:
-        yield from _found(
+        yield from found(
             "R-MB-01", "warning", c.names(role="mailbox"),
             "datapath_ntlm_blocked is declared, but the mailbox rows use NTLM by default whenever the caller is not Local System.", "N-M0")
 
 
 def r_mb_07(c: Checker) -> t.Iterator[Finding]:
-    yield from _found(
+    yield from found(
         "R-MB-07", "warning", c.names(lambda h: bool(h.cluster) and h.rpc_range is not None),
         "A restricted RPC range does not shrink the random high TCP ports of the cluster service; those stay open between the nodes.", "N-M4")
 
@@ -192,7 +174,7 @@ def r_cas_02(c: Checker) -> t.Iterator[Finding]:
     concerned = [host for role in ("client_access", "mailbox") for host in c.hosts(role) if host.site in both]
     for host in concerned:
         zones.setdefault(host.site, set()).add(host.zone)
-    yield from _found(
+    yield from found(
         "R-CAS-02", "error", sorted({host.name for host in concerned if len(zones[host.site]) > 1}),
         "A zone boundary lies between client access and mailbox servers of one site; a firewall between them is not supported. Put them into one"
         " datapath_zone.", "N-C2")
@@ -212,19 +194,19 @@ def same_site_trust(c: Checker) -> t.Iterator[Finding]:
     pairs = [names[0] | names[1] for names in sites.values() if names[0] and names[1] and len(names[0] | names[1]) > 1]
     hosts = sorted(set().union(*pairs))
     if c.used & {"client-access-mailbox-same-site", "supported-between-members"}:
-        yield from _found(
+        yield from found(
             "R-CAS-02", "info", hosts,
             "Client access and mailbox servers of one site trust each other fully: every port is open between them, because a firewall there is"
             " not supported.", "N-C2")
     else:
-        yield from _found(
+        yield from found(
             "R-CAS-02", "warning", hosts,
             "Ports stay closed between client access and mailbox servers of one site, and a firewall there is not supported."
             " Set datapath_implied to true, and take R-CAS-02 and client-access-mailbox-same-site out of datapath_disabled_implied.", "N-C2")
 
 
 def r_cas_03(c: Checker) -> t.Iterator[Finding]:
-    yield from _found(
+    yield from found(
         "R-CAS-03", "error", c.names(lambda h: h.zone == "perimeter", "client_access"),
         "A client access server stands in the perimeter network; that is not supported. Set datapath_zone to internal, or move the server.", "N-C3")
 
@@ -235,8 +217,10 @@ def r_cas_04(c: Checker) -> t.Iterator[Finding]:
         if span is None:
             return ""
         flaws = []
-        if span.high - span.low + 1 < SMALLEST_RPC_RANGE:
-            flaws.append(f"it has fewer than {SMALLEST_RPC_RANGE} ports")
+        # Windows also takes the range for all its dynamic ports, of which there have to be more (KB929851).
+        least = SMALLEST_DYNAMIC_RANGE if host.platform == "windows" and not platforms.windows_2003(host) else SMALLEST_RPC_RANGE
+        if span.high - span.low + 1 < least:
+            flaws.append(f"it has fewer than {least} ports")
         if span.low < LOWEST_RPC_PORT:
             flaws.append("it begins at 5000 or below")
         hit = [str(port) for port in RESERVED_PORTS if port.low <= span.high and span.low <= port.high]
@@ -257,13 +241,13 @@ def r_cas_04(c: Checker) -> t.Iterator[Finding]:
 
 
 def r_cas_05(c: Checker) -> t.Iterator[Finding]:
-    yield from _found(
+    yield from found(
         "R-CAS-05", "error", c.names(lambda h: not h.domain_member, "client_access"),
         "A client access server must be a member of the domain; datapath_domain_member is false.", "N-C3")
 
 
 def r_cas_06(c: Checker) -> t.Iterator[Finding]:
-    yield from _found(
+    yield from found(
         "R-CAS-06", "info", c.names(role="client_access"),
         "The computer account of a client access server is in the Exchange Servers group, which may read and write every Exchange server:"
         " whoever takes one takes the organisation. Keep its client-facing networks narrow.", "N-C3")
@@ -272,21 +256,21 @@ def r_cas_06(c: Checker) -> t.Iterator[Finding]:
 def r_cas_07(c: Checker) -> t.Iterator[Finding]:
     weak = sorted({"ntlm", "basic"} & set(c.options["legacy_auth"]))
     if c.has("legacy_mailbox") and weak:
-        yield from _found(
+        yield from found(
             "R-CAS-07", "warning", c.names(role="client_access"),
             f"datapath_legacy_auth allows {', '.join(weak)} towards Exchange 2003; use Kerberos and turn NTLM and Basic off.", "N-C5")
 
 
 def r_cas_08(c: Checker) -> t.Iterator[Finding]:
     if c.has("legacy_mailbox") and c.options["owa_certificate"] == "self-signed":
-        yield from _found(
+        yield from found(
             "R-CAS-08", "warning", c.names(role="client_access"),
             "Outlook Web Access uses a self-signed certificate beside Exchange 2003; use forms-based authentication with a trusted certificate.", "N-C5")
 
 
 def r_cas_09(c: Checker) -> t.Iterator[Finding]:
     if c.has("legacy_mailbox") and c.has("eas_client") and not c.options["legacy_eas_integrated_auth"]:
-        yield from _found(
+        yield from found(
             "R-CAS-09", "warning", c.names(role="client_access"),
             "ActiveSync through to Exchange 2003 needs Integrated Windows authentication on its Microsoft-Server-ActiveSync directory (KB937301, event 1036)."
             " Set datapath_legacy_eas_integrated_auth to true when it is on.", "N-C5")
@@ -299,7 +283,7 @@ def r_um_02(c: Checker) -> t.Iterator[Finding]:
     sites = {network.site for kind in kinds for network in c.topology.networks.get(kind, ())}
     hosts = c.names(lambda h: not sites & {"", h.site}, "unified_messaging")
     explicit = not sites and any(kind in c.topology.networks for kind in kinds)
-    yield from _found(
+    yield from found(
         "R-UM-02", "warning" if explicit else "error", hosts,
         "Unified messaging without an IP gateway or IP PBX: every call is refused. " + (
             "datapath_peers.ip_gateway is explicitly empty." if explicit else
@@ -333,7 +317,7 @@ def r_um_04(c: Checker) -> t.Iterator[Finding]:
 def r_um_05(c: Checker) -> t.Iterator[Finding]:
     modes = {mode for _name, mode, _fqdn, _plan in _gateways(c) if mode}
     if modes >= {"tcp", "tls"}:
-        yield from _found(
+        yield from found(
             "R-UM-05", "error", c.names(lambda h: h.level == "rtm", "unified_messaging"),
             "Exchange 2007 RTM listens on 5060 or on 5061, never both, but gateways in TCP and in TLS mode are declared."
             " Give all gateways one mode, or set datapath_exchange_level to sp1 or later.", "N-U2")
@@ -342,15 +326,15 @@ def r_um_05(c: Checker) -> t.Iterator[Finding]:
 def r_oab_02(c: Checker) -> t.Iterator[Finding]:
     web = c.options["oab_web_distribution"] is not False
     if not web and c.options["oab_public_folder_distribution"] is False:
-        yield from _found(
+        yield from found(
             "R-OAB-02", "error", c.names(role="mailbox"),
             "Neither web nor public folder distribution of the offline address book is on, so no Outlook can get one."
             " Set datapath_oab_web_distribution or datapath_oab_public_folder_distribution to true.", "N-R2")
 
 
 def streaming_backup(c: Checker) -> t.Iterator[Finding]:
-    yield from _found(
-        "P-BAK-01", "warning", c.names(lambda h: "streaming_backup" in h.on and (h.platform, h.release) != ("windows", "2003"), "mailbox"),
+    yield from found(
+        "P-BAK-01", "warning", c.names(lambda h: "streaming_backup" in h.on and not platforms.windows_2003(h), "mailbox"),
         "Remote streaming backup is supported only between Windows Server 2003 hosts.", "A-09")
 
 
@@ -367,7 +351,7 @@ def encryption(c: Checker) -> t.Iterator[Finding]:
         if path.enc_mechanism == "ipsec":
             roles = {*path.initiators, *path.responders}
             weak = c.names(lambda h, roles=roles: bool(set(h.roles) & roles) and h.ipsec in ("absent", "requested"))  # type: ignore[misc]
-            yield from _found(
+            yield from found(
                 "P-ENC-02", "error", weak, f"{path.id} is encrypted only by IPsec, and datapath_ipsec on these hosts is weaker than required. Unset"
                 " it, or name the"
                 " path in datapath_waivers with a reason.", f"{path.reference} {path.section} row {path.row}")
@@ -383,51 +367,20 @@ def clear_gateways(c: Checker) -> t.Iterator[Finding]:
             " datapath_waivers with a reason.", "N-U0")
 
 
-def mixed_ipsec(c: Checker) -> t.Iterator[Finding]:
-    modes = {host.ipsec for host in c.hosts("mailbox") if host.ipsec}
-    if len(modes) > 1:
-        yield Finding(
-            "P-IPS-01", "warning", c.names(lambda h: bool(h.ipsec), "mailbox"), "Mailbox servers disagree about datapath_ipsec; a pair gets the"
-            " weaker of its two ends.", "N-M0")
-
-
 def old_outlook(c: Checker) -> t.Iterator[Finding]:
     if c.options["outlook_min_version"] <= 2003 and c.has("mapi_client"):
-        yield from _found(
+        yield from found(
             "P-RPC-02", "warning", c.names(role="mailbox"),
             "Outlook 2003 and older ship with RPC encryption off: mapi-to-mailbox is not encrypted for them unless the server demands it.",
             "https://technet.microsoft.com/en-us/library/dd439391(v=EXCHG.80).aspx")
 
 
-def not_enforced(c: Checker) -> t.Iterator[Finding]:
-    """What the plan holds and this release does not make true on a host."""
-    yield from _found(
-        "not-enforced-windows", "warning", c.names(lambda h: h.platform == "windows"),
-        "These hosts are planned, but this release enforces nothing on Windows.", "docs/architecture.md")
-    yield from _found(
-        "not-enforced-rpc-range", "info", c.names(lambda h: h.rpc_range is not None or bool(h.static_ports)),
-        "The firewall follows datapath_rpc_range and datapath_static_ports, but this release does not set them on the host.", "docs/architecture.md")
-    default = {"as_documented": "absent", "prefer_encrypted": "requested", "require_encrypted": "required"}[c.options["encryption"]]
-    found = [path for path in c.topology.reference.paths if path.enc_mechanism == "ipsec" and path.id in c.used and path.id not in c.options["waivers"]]
-    for mode, severity in (("required", "error"), ("requested", "warning")):
-        roles = {role for path in found for role in (*path.initiators, *path.responders)}
-        hosts = c.names(lambda h, mode=mode, roles=roles: (h.ipsec or default) == mode and not roles.isdisjoint(h.roles))  # type: ignore[misc]
-        if hosts:
-            paths = sorted(path.id for path in found)
-            yield Finding(
-                f"not-enforced-ipsec-{mode}", severity, hosts,
-                f"IPsec is {mode} for {', '.join(paths)}, and this release does not set up IPsec." + (
-                    " Set datapath_ipsec to absent, or name the paths in datapath_waivers with a"
-                    " reason." if mode == "required" else " The paths stay in clear."),
-                "docs/architecture.md")
-
-
-UNWAIVABLE = frozenset(("P-ROLE-01", "not-enforced-ipsec-required"))
+UNWAIVABLE = frozenset(("P-ROLE-01", "P-IPS-05"))
 RULES: tuple[t.Callable[[Checker], t.Iterator[Finding]], ...] = (
     edge_alone, client_access_on_cluster, r_tr_01, r_tr_03, r_tr_05, r_tr_08, edge_without_hub, site_without_hub, no_directory, edge_names, unknown_ranges,
     families, r_mb_01, r_mb_07, r_cas_02, same_site_trust, r_cas_03, r_cas_04, r_cas_05, r_cas_06, r_cas_07, r_cas_08, r_cas_09,
     r_um_02, r_um_03, r_um_04, r_um_05,
-    r_oab_02, streaming_backup, encryption, clear_gateways, mixed_ipsec, old_outlook, not_enforced,
+    r_oab_02, streaming_backup, encryption, clear_gateways, old_outlook, *platforms.RULES,
 )
 
-__all__ = ("RESERVED_PORTS", "RULES", "UNWAIVABLE", "Checker")
+__all__ = ("RESERVED_PORTS", "RULES", "UNWAIVABLE", "check")

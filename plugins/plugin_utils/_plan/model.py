@@ -113,7 +113,8 @@ class Association:
     """What IPsec must protect between this host and a peer set.
 
     whole: every packet of the pair (a path with dynamic ports is among them); otherwise ``selectors`` name protocol, side and port.
-    mode: ``requested`` or ``required``.
+    mode: ``requested`` or ``required``. hosts: names of the managed hosts among the peers, sorted, never the host itself.
+    ike: version of the key exchange, 2 only where both ends run Linux.
     """
 
     peers: str
@@ -121,9 +122,14 @@ class Association:
     whole: bool
     selectors: tuple[str, ...]
     paths: tuple[str, ...]
+    hosts: tuple[str, ...] = ()
+    ike: int = 2
 
     def to_plain(self) -> dict[str, t.Any]:
-        return {"peers": self.peers, "mode": self.mode, "whole": self.whole, "selectors": list(self.selectors), "paths": list(self.paths)}
+        return {
+            "peers": self.peers, "mode": self.mode, "whole": self.whole, "selectors": list(self.selectors), "paths": list(self.paths),
+            "hosts": list(self.hosts), "ike": self.ike,
+        }
 
 
 @dataclass(frozen=True)
@@ -136,7 +142,10 @@ class Management:
 
 @dataclass(frozen=True)
 class HostPlan:
-    """Everything that one host must allow, protect and refuse. ``sets`` holds exactly the peer sets that it uses."""
+    """Everything that one host must allow, protect and refuse. ``sets`` holds exactly the peer sets that it uses.
+
+    release: of Windows, as C(datapath_platform.release) names it; empty for other platforms. addresses: the host's own, IPv4 before IPv6.
+    """
 
     host: str
     roles: tuple[str, ...]
@@ -153,6 +162,8 @@ class HostPlan:
     associations: tuple[Association, ...] = ()
     rpc: t.Mapping[str, t.Any] = field(default_factory=dict)
     digest: str = ""
+    release: str = ""
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, order=True)

@@ -21,15 +21,18 @@ from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.model impo
 )
 
 FORMAT = "datapath.exchange/host"
-VERSION = 1
+VERSION = 2
 EGRESS = ("open", "restricted")
 FAMILIES = ("ipv4", "ipv6")
+IKE = (1, 2)
 MODES = ("requested", "required")
 ORIGINS = ("documented", "implied")
 
 _FIX = "make the plan again with datapath.exchange.plan of the same release of the collection"
 _NAME = re.compile(r"[a-z0-9_]{1,128}\Z")
 _PATH = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\Z")
+_ADDRESS = re.compile(r"[0-9.]+\Z|[0-9a-f.]*:[0-9a-f:.]+\Z")
+_SELECTOR = re.compile(r"(?:in|out) [0-9]{1,5}(?:-[0-9]{1,5})?/(?:tcp|udp)\Z")
 _NETWORKS = {"v4": re.compile(r"[0-9./-]+\Z"), "v6": re.compile(r"[0-9a-f:./-]+\Z")}
 
 
@@ -37,7 +40,8 @@ def host_to_plain(plan: HostPlan) -> dict[str, t.Any]:
     """The plan as dicts, lists, texts and numbers, ready for JSON; C(host_from_plain) gives an equal plan back."""
     return {
         "format": FORMAT, "version": VERSION, "host": plan.host, "roles": list(plan.roles), "site": plan.site, "platform": plan.platform,
-        "families": list(plan.families), "scope": plan.scope, "encryption": plan.encryption, "reference": plan.reference, "egress": plan.egress,
+        "release": plan.release, "addresses": list(plan.addresses), "families": list(plan.families), "scope": plan.scope,
+        "encryption": plan.encryption, "reference": plan.reference, "egress": plan.egress,
         "management": {"peers": plan.management.peers, "ports": [str(port) for port in plan.management.ports]},
         "flows": [flow.to_plain() for flow in plan.flows],
         "sets": {name: plan.sets[name].to_plain() for name in sorted(plan.sets)},
@@ -58,7 +62,7 @@ def host_from_plain(plain: t.Any) -> HostPlan:
         host, top.texts("roles"), top.text("site"), top.text("platform"), top.choices("families", FAMILIES),
         tuple(_flow(entry, sets) for entry in top.entries("flows")), sets, _management(top.child("management"), sets), top.choice("egress", EGRESS),
         top.text("scope"), top.text("encryption"), top.text("reference"), tuple(_association(entry, sets) for entry in top.entries("associations")),
-        top.mapping("rpc"), top.text("digest"),
+        top.mapping("rpc"), top.text("digest"), top.text("release"), top.addresses(),
     )
     top.finish()
     return plan
@@ -142,6 +146,13 @@ class _Reader:
                 raise self.error("paths", f"{each!r} is not a path id")
         return ids
 
+    def addresses(self) -> tuple[str, ...]:
+        values = self.texts("addresses")
+        for each in values:
+            if not _ADDRESS.match(each):
+                raise self.error("addresses", f"{each!r} is not an address")
+        return values
+
     def child(self, key: str) -> _Reader:
         return _Reader(self._get(key, t.Mapping, "a dictionary"), f"{self.where}: {key}")
 
@@ -185,7 +196,15 @@ def _management(entry: _Reader, sets: t.Mapping[str, PeerSet]) -> Management:
 
 
 def _association(entry: _Reader, sets: t.Mapping[str, PeerSet]) -> Association:
-    made = Association(entry.peers(sets), entry.choice("mode", MODES), entry.flag("whole"), entry.texts("selectors"), entry.paths())
+    made = Association(
+        entry.peers(sets), entry.choice("mode", MODES), entry.flag("whole"), entry.texts("selectors"), entry.paths(), entry.texts("hosts"),
+        entry.number("ike"),
+    )
+    for selector in made.selectors:
+        if not _SELECTOR.match(selector):
+            raise entry.error("selectors", f"{selector!r} is not IN-OR-OUT PORTS/PROTOCOL")
+    if made.ike not in IKE:
+        raise entry.error("ike", f"{made.ike} is not a version of the key exchange")
     entry.finish()
     return made
 

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.model import PortRange
-from ansible_collections.datapath.exchange.plugins.plugin_utils._topology import Host
+from ansible_collections.datapath.exchange.plugins.plugin_utils._topology import DIRECTORY_KINDS, Host
 
 # Windows Server 2003: KB929851. Exchange 2007 setup on Server 2008 widens the range to 1025-60000: KB929851 says so itself.
 # Linux: the default of Samba's "rpc server dynamic port range", the RPC server there is.
@@ -18,16 +18,24 @@ EXCHANGE_2007_ON_2008 = PortRange(1025, 60000)
 SAMBA_RPC = PortRange(49152, 65535)
 LINUX_EPHEMERAL = PortRange(32768, 60999)
 UNKNOWN = PortRange(1024, 65535)
+REPLICATION = ("frs", "dfsr")
+"""Services between domain controllers, which no server of ours calls: their ports are facts for the findings, opened to nobody."""
 
 
 def rpc_ranges(host: Host) -> tuple[PortRange, ...]:
     """Ports on which RPC servers of a host may answer: its range and its static ports."""
-    static = tuple(PortRange(port, port) for _name, port in host.static_ports)
+    static = tuple(PortRange(port, port) for name, port in host.static_ports if name not in REPLICATION)
     if host.rpc_range:
         return (host.rpc_range, *static)
     if not host.managed:
-        return (*_unmanaged_ranges(host), *static)
+        return (*(() if pinned(host) else _unmanaged_ranges(host)), *static)
     return (_managed_default(host), *static)
+
+
+def pinned(host: Host) -> bool:
+    """Whether a domain controller answers members on fixed ports alone: those of its directory and of Netlogon."""
+    names = {name for name, _port in host.static_ports}
+    return set(host.kinds) <= DIRECTORY_KINDS and names >= {"ntds", "netlogon"}
 
 
 def rpc_source(host: Host) -> str:
@@ -47,7 +55,7 @@ def _managed_default(host: Host) -> PortRange:
 
 def _unmanaged_ranges(host: Host) -> tuple[PortRange, ...]:
     # A domain controller is not an Exchange server; KB179442 names both ranges for estates with old and new ones.
-    if set(host.kinds) & {"domain_controller", "global_catalog"}:
+    if DIRECTORY_KINDS & set(host.kinds):
         return (WINDOWS_2003, WINDOWS_2008)
     return (UNKNOWN,)
 
@@ -83,4 +91,4 @@ def merge(ranges: tuple[PortRange, ...]) -> tuple[PortRange, ...]:
     return tuple(merged)
 
 
-__all__ = ("ephemeral_range", "merge", "resolve", "rpc_ranges", "rpc_source")
+__all__ = ("REPLICATION", "ephemeral_range", "merge", "pinned", "resolve", "rpc_ranges", "rpc_source")

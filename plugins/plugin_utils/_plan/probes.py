@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from ansible_collections.datapath.exchange.plugins.plugin_utils import _networks
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.expand import ClassPlan
+from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.ipsec import KEY_EXCHANGE
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.model import Flow, PortRange
 from ansible_collections.datapath.exchange.plugins.plugin_utils._topology import Host, Network
 
@@ -105,7 +106,8 @@ class Catalogue:
             if addresses and all(any(net.family == number and net.low <= address <= net.high for net in networks) for address in addresses))
 
     def _along(self, flow: Flow, target: Host, families: tuple[str, ...]) -> t.Iterator[dict[str, t.Any]]:
-        if flow.protocol not in ("tcp", "udp", "any"):
+        # A daemon for keys answers nobody but its peers, and that it does answer them shows in what they have agreed on.
+        if flow.protocol not in ("tcp", "udp", "any") or flow.paths == (KEY_EXCHANGE,):
             return
         protocol = "tcp" if flow.protocol == "any" else flow.protocol
         for port in _edges(flow.ports or (PortRange(40000, 40000),)):
@@ -128,7 +130,7 @@ class Catalogue:
             for port in self._closed_ports(source.key, made, [flow for flow in admitted if flow.protocol == "tcp"]):
                 for address in _addresses(source.hosts[0].families, target)[:1]:
                     yield {"to": target.name, "address": address, "protocol": "tcp", "port": port, "expect": "denied", "paths": [], "tls": ""}
-            udp = [flow for flow in admitted if flow.protocol == "udp"]
+            udp = [flow for flow in admitted if flow.protocol == "udp" and flow.paths != (KEY_EXCHANGE,)]
             # Silence on UDP says nothing by itself; beside an open UDP port of the same target that does answer, it does.
             if udp:
                 port = _draw(f"{source.key} {target.name} udp", [p for p in SILENT_UDP_PORTS if not _open(p, udp)])

@@ -38,6 +38,8 @@ class PeerSets:
         self.sets: dict[str, PeerSet] = {}
         self.members: dict[str, frozenset[str]] = {}
         self.networks: dict[str, tuple[Network, ...]] = {}
+        self.hosts: dict[str, tuple[Host, ...]] = {}
+        self.kinds: dict[str, str] = {}
         self._names: dict[tuple[t.Any, ...], str] = {}
         self._selections: dict[tuple[t.Any, ...], tuple[Selection, ...]] = {}
         self._by_cluster = _clusters(topology)
@@ -160,14 +162,42 @@ class PeerSets:
             return ""
         whole = hosts == self._candidates(kind) and networks == tuple(self.topology.networks.get(kind, ()))
         base = kind if whole else self._of_one_site(kind, hosts, networks) or kind + _suffix(host, relation, wanted, security, ports)
+        return self._keep(base, kind, hosts, networks)
+
+    def _keep(self, base: str, kind: str, hosts: tuple[Host, ...], networks: tuple[Network, ...]) -> str:
+        """The name of a membership: the one that it has, else C(base) as long as no other has it."""
+        content = (kind, tuple(member.name for member in hosts), networks)
+        if content in self._names:
+            return self._names[content]
         name, salt = base, repr(content)
         while name in self.sets:
             name, salt = f"{base}_{_digest(salt)}", f"{salt}+"
+        made = _peer_set(name, hosts, networks)
         self._names[content] = name
-        self.sets[name] = PeerSet(name, made.v4, made.v6, made.everyone)
+        self.sets[name] = made
         self.members[name] = frozenset(member.name for member in hosts)
         self.networks[name] = networks
+        self.hosts[name], self.kinds[name] = hosts, kind
         return name
+
+    def parts(self, whole: Selection, of_host: t.Callable[[Host], str], of_network: t.Callable[[Network], str]) -> dict[str, Selection]:
+        """A selection cut into those of whom the same word is said, by word; of whom none is said, belongs to no part."""
+        hosts: dict[str, list[Host]] = {}
+        networks: dict[str, list[Network]] = {}
+        for member in whole.hosts:
+            hosts.setdefault(of_host(member), []).append(member)
+        for network in self.networks[whole.name]:
+            networks.setdefault(of_network(network), []).append(network)
+        words = dict.fromkeys((*hosts, *networks))
+        if len(words) == 1:
+            return {word: whole for word in words if word}
+        found = {word: (tuple(hosts.get(word, ())), tuple(networks.get(word, ()))) for word in words if word}
+        return {word: Selection(self._part(whole.name, word, *part), part[0], whole.ports) for word, part in found.items()}
+
+    def _part(self, whole: str, word: str, hosts: tuple[Host, ...], networks: tuple[Network, ...]) -> str:
+        room = 59 - 7 - len(word)  # a digest may follow, when another set has the name
+        short = whole if len(whole) <= room else f"{whole[:room - 7]}_{_digest(whole)}"
+        return self._keep(f"{short}_{word}", self.kinds[whole], hosts, networks)
 
     def _of_one_site(self, kind: str, hosts: tuple[Host, ...], networks: tuple[Network, ...]) -> str:
         """The name of a set that holds all hosts of a kind in one site, whichever relation selected them; empty for any other set."""

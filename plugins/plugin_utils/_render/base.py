@@ -93,7 +93,8 @@ class FlowFact:
         preposition = "from" if self.direction == "in" else "to"
         protocol = f"{ports}/{self.protocol}" if ports else self.protocol
         who = "everyone" if self.addresses is None else self.peers or address_text(self.family, self.addresses)
-        return f"{self.direction} {self.family} {protocol} {preposition} {who} [{' '.join(self.paths)}]"
+        protected = " in IPsec" if self.protected else ""
+        return f"{self.direction} {self.family} {protocol} {preposition} {who}{protected} [{' '.join(self.paths)}]"
 
 
 @dataclass(frozen=True)
@@ -182,8 +183,9 @@ def flow_facts(flow: Flow, families: t.Iterable[str], addresses: t.Mapping[str, 
     """What a flow means. addresses: by family; a family that is missing has no peers, and nothing is let through there."""
     ports = _networks.merge((port.low, port.high) for port in flow.ports)
     paths = shown_paths(flow.paths, comment_bytes)
+    protected = flow.protection == "ipsec_required"
     return frozenset(
-        FlowFact(flow.direction, family, flow.protocol, ports, addresses[family], paths, peers=flow.peers) for family in families if family in addresses
+        FlowFact(flow.direction, family, flow.protocol, ports, addresses[family], paths, protected, flow.peers) for family in families if family in addresses
     )
 
 

@@ -17,7 +17,7 @@ import typing as t
 from functools import lru_cache
 
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.model import Flow, HostPlan, PeerSet
-from ansible_collections.datapath.exchange.plugins.plugin_utils._render import base
+from ansible_collections.datapath.exchange.plugins.plugin_utils._render import base, nftables_ipsec
 from ansible_collections.datapath.exchange.plugins.plugin_utils._render.base import ReadBackError, RefusedError
 from ansible_collections.datapath.exchange.plugins.plugin_utils._render.nftables_drift import drift
 from ansible_collections.datapath.exchange.plugins.plugin_utils._render.nftables_guards import ESSENTIAL, GUARDS, POLICY, last_guards, last_texts
@@ -38,28 +38,28 @@ RENDERER = base.Renderer(
         "direction:in", "direction:out", "protocol:tcp", "protocol:udp", "protocol:icmp", "protocol:esp", "protocol:any",
         "peers:networks", "peers:everyone",
         "protection:none", "protection:tls", "protection:starttls", "protection:rpc", "protection:kerberos", "protection:ipsec_requested",
+        "protection:ipsec_required",
     )),
     {
         "platform:windows": "this release enforces Linux only: set datapath_platform to linux, or leave the host out of the play",
         "family:none": "give the host an address in datapath_addresses",
-        "protection:ipsec_required": "this release does not enforce IPsec, and would let the path pass in clear: set datapath_ipsec to absent on both"
-                                     " ends, or name the path in datapath_waivers with a reason",
         "everything:everyone": "any protocol from anybody switches the firewall off: name the networks of the peer kind in datapath_peers instead of any",
     },
     COMMENT_BYTES,
 )
-"""C(protection:ipsec_requested) is declared because a requested protection may be absent: the path then passes in clear, and a finding says so."""
+"""C(protection:ipsec_requested) changes nothing here: what is only requested passes in clear where the other end cannot do it."""
 
 _KEYWORDS = {"ipv4": "ip", "ipv6": "ip6"}
 _SUFFIX = {"ipv4": "v4", "ipv6": "v6"}
 _SIDE = {"in": "saddr", "out": "daddr"}
+_IPSEC = {"in": " meta secpath exists", "out": " rt ipsec exists"}
 _ECHO = {"ipv4": "icmp type echo-request", "ipv6": "icmpv6 type echo-request"}
 _CHAIN = {"in": "input", "out": "output"}
 _SET_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 _PATH = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\Z")
 _WORD = re.compile(r"[a-z0-9_]+\Z")
 _RESERVED_SET = "session"
-_RESERVED_PATHS = frozenset(("dhcp", "echo", "invalid", "multicast", "session"))
+_RESERVED_PATHS = frozenset(("dhcp", "echo", "invalid", nftables_ipsec.COMMENT, "multicast", "session"))
 """Comments of rules that are no path, so that counters by path stay true."""
 
 _PRELUDE = "table inet datapath\ndelete table inet datapath\ntable inet datapath {\n"
@@ -94,11 +94,13 @@ def render(plan: HostPlan, state: str = "enforced") -> str:
     reach = {name: _reach(peers, plan.families) for name, peers in used.items()}
     try:
         admitted = [(flow, _flow_block(flow, reach[flow.peers])) for flow in flows]
-        blocks = [_head(plan.scope, plan.encryption), *_set_blocks(used, plan.families), _sessions()]
+        guards = nftables_ipsec.guards_of(plan)
+        blocks = [_head(plan.scope, plan.encryption), *_set_blocks(used, plan.families), *_guard_sets(plan, guards, used), _sessions()]
+        blocks += _guard_chains(plan, guards, state)
         for direction in _directions(plan):
             blocks += _chain_blocks(admitted, direction, state)
         blocks.append(_tail())
-        _prove_structure(_directions(plan), state, admitted, blocks)
+        _prove_structure(plan, state, admitted, guards, blocks)
     except RefusedError as refusal:
         raise RENDERER.refuse(plan.host, refusal) from None
     except ReadBackError as error:
@@ -122,6 +124,30 @@ def _set_blocks(used: t.Mapping[str, PeerSet], families: tuple[str, ...]) -> lis
         _set_block(name, family, members)
         for name, peers in sorted(used.items()) for family, members in (("ipv4", peers.v4), ("ipv6", peers.v6)) if members and family in families
     ]
+
+
+def _guard_sets(plan: HostPlan, guards: nftables_ipsec.Guards | None, used: t.Mapping[str, PeerSet]) -> list[_Block]:
+    """The peers that something is required of; proved to be those of the plan."""
+    if guards is None:
+        return []
+    for name in used:
+        if name.startswith(nftables_ipsec.PREFIX):
+            raise RefusedError(f"peer set {name}", "its name", f"names that begin with {nftables_ipsec.PREFIX} are those of guards: rename the site or cluster")
+    required = {key: peers for key, peers in guards.sets.items() if not key[0].startswith(f"{nftables_ipsec.PREFIX}clear_")}
+    if required != nftables_ipsec.planned(plan):
+        raise ReadBackError("the guards are not about the peers of whom the plan requires IPsec")
+    return _set_blocks({peers.name: peers for peers in guards.peer_sets}, plan.families)
+
+
+def _guard_chains(plan: HostPlan, guards: nftables_ipsec.Guards | None, state: str) -> list[_Block]:
+    made: list[_Block] = []
+    if guards is None:
+        return made
+    for direction, chain in nftables_ipsec.CHAIN.items():
+        opening = f"\n\tchain {chain} {{\n\t\ttype filter hook {_CHAIN[direction]} priority filter - 1; policy accept;\n"
+        text = f"{opening}{_lines(nftables_ipsec.lines(plan, guards, direction, state))}\t}}\n"
+        made.append(_Block(text, events(text)))
+    return made
 
 
 def _chain_blocks(admitted: _Admitted, direction: str, state: str) -> list[_Block]:
@@ -193,7 +219,8 @@ def _flow_block(flow: Flow, reach: _Reach) -> _Block:
     """The rules of one flow, proved to let through exactly it; the members of its set are proved with the set."""
     _check_flow(flow)
     addresses: dict[str, base.Addresses] = {family: None if reach.everyone else f"{flow.peers}_{_SUFFIX[family]}" for family in reach.families}
-    text = _lines(f'{rule} counter accept comment "{_comment(flow)}"' for rule in _matches(flow, reach))
+    protected = _IPSEC[flow.direction] if flow.protection == "ipsec_required" else ""
+    text = _lines(f'{rule}{protected} counter accept comment "{_comment(flow)}"' for rule in _matches(flow, reach))
     found = events(text)
     read = [fact for rule in found if isinstance(rule, Rule) for fact in facts(rule, flow.direction, lambda name: name)]
     base.compare(f"the text for {flow.paths[0]}", base.flow_facts(flow, reach.families, addresses, COMMENT_BYTES), set(read))
@@ -266,11 +293,16 @@ def _prove_frame(direction: str, state: str, *frame: _Block) -> None:
         raise ReadBackError(f"what surrounds the flows of chain {_CHAIN[direction]} is not what it must be: {'; '.join(wrong) or 'the order'}")
 
 
-def _prove_structure(directions: t.Sequence[str], state: str, admitted: _Admitted, blocks: t.Sequence[_Block]) -> None:
+def _prove_structure(
+    plan: HostPlan, state: str, admitted: _Admitted, guards: nftables_ipsec.Guards | None, blocks: t.Sequence[_Block],
+) -> None:
     """Prove that the blocks of a host make one table: every set once, every flow in the chain of its direction, in order, between its guards."""
     table = assemble(event for block in blocks for event in block.events)
-    if not table.replaces or list(table.chains) != [_CHAIN[direction] for direction in directions]:
+    directions = _directions(plan)
+    if not table.replaces or list(table.chains) != [*(nftables_ipsec.CHAIN.values() if guards else ()), *(_CHAIN[direction] for direction in directions)]:
         raise ReadBackError(f"the table has the chains {', '.join(table.chains)}")
+    if guards:
+        _prove_guards(plan, state, guards, table)
     for direction in directions:
         chain = table.chains[_CHAIN[direction]]
         management: list[Event] = []
@@ -281,6 +313,13 @@ def _prove_structure(directions: t.Sequence[str], state: str, admitted: _Admitte
         invalid, *last = last_guards(direction, state)
         if list(chain.rules) != [*GUARDS[direction], *management, invalid, *others, *last] or chain.policy != POLICY[state]:
             raise ReadBackError(f"the rules of chain {chain.name} are not those that were planned, in that order")
+
+
+def _prove_guards(plan: HostPlan, state: str, guards: nftables_ipsec.Guards, table: ParsedTable) -> None:
+    for direction, name in nftables_ipsec.CHAIN.items():
+        planned = ParsedChain(name, _CHAIN[direction], "accept", nftables_ipsec.rules(plan, guards, direction, state))
+        if table.chains[name] != planned:
+            raise ReadBackError(f"the rules of chain {name} are not those that were planned, in that order")
 
 
 __all__ = ("COMMENT_BYTES", "RENDERER", "SET_ELEMENTS", "SET_NAME_BYTES", "ParsedTable", "drift", "read_back", "read_loaded", "render")

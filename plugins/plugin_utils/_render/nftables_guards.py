@@ -73,10 +73,11 @@ def last_texts(direction: str, state: str) -> tuple[str, str, str]:
 
 _Numbers = int | tuple[int, int] | str
 _LINK = ((0xFE80 << 112), (0xFE80 << 112) + (1 << 118) - 1)
-_LIMIT = "10/second burst 20"
+LIMIT = "10/second burst 20"
 
 
-def _guard(comment: str, matches: t.Mapping[str, _Numbers | list[_Numbers]], verdict: str = "accept", limit: str = "", log: str = "") -> Rule:
+def guard(comment: str, matches: t.Mapping[str, _Numbers | list[_Numbers]], verdict: str = "accept", limit: str = "", log: str = "") -> Rule:
+    """A rule from the numbers that it must mean."""
     return Rule(tuple(sorted((selector, _value(value)) for selector, value in matches.items())), limit, log, verdict, comment)
 
 
@@ -87,34 +88,34 @@ def _value(value: _Numbers | list[_Numbers]) -> Value:
     return tuple(t.cast("tuple[int, int]", each if isinstance(each, tuple) else (each, each)) for each in single)
 
 
-_REPLIES = _guard("", {"ct state": [2, 4]})
-_ERRORS = (_guard("icmp errors", {"icmp type": [3, (11, 12)]}), _guard("icmp errors", {"icmpv6 type": (1, 4)}))
-_NEIGHBOURS = _guard("neighbour discovery", {"icmpv6 type": (133, 136), "ip6 hoplimit": 255})
+_REPLIES = guard("", {"ct state": [2, 4]})
+_ERRORS = (guard("icmp errors", {"icmp type": [3, (11, 12)]}), guard("icmp errors", {"icmpv6 type": (1, 4)}))
+_NEIGHBOURS = guard("neighbour discovery", {"icmpv6 type": (133, 136), "ip6 hoplimit": 255})
 
 GUARDS: t.Mapping[str, tuple[Rule, ...]] = {
     "in": (
         _REPLIES,
-        _guard("", {"iif": "lo"}),
+        guard("", {"iif": "lo"}),
         _ERRORS[0],
-        _guard("echo", {"icmp type": 8}, limit=_LIMIT),
+        guard("echo", {"icmp type": 8}, limit=LIMIT),
         _ERRORS[1],
         _NEIGHBOURS,
-        _guard("multicast", {"ip6 saddr": _LINK, "icmpv6 type": [(130, 132), 143]}),
-        _guard("echo", {"icmpv6 type": 128}, limit=_LIMIT),
-        _guard("dhcp", {"ip6 saddr": _LINK, "ip6 daddr": _LINK, "udp sport": 547, "udp dport": 546}),
-        _guard("session", {"ip saddr . tcp dport": "@session_v4"}),
-        _guard("session", {"ip6 saddr . tcp dport": "@session_v6"}),
+        guard("multicast", {"ip6 saddr": _LINK, "icmpv6 type": [(130, 132), 143]}),
+        guard("echo", {"icmpv6 type": 128}, limit=LIMIT),
+        guard("dhcp", {"ip6 saddr": _LINK, "ip6 daddr": _LINK, "udp sport": 547, "udp dport": 546}),
+        guard("session", {"ip saddr . tcp dport": "@session_v4"}),
+        guard("session", {"ip6 saddr . tcp dport": "@session_v6"}),
     ),
     "out": (
         _REPLIES,
-        _guard("", {"oif": "lo"}),
+        guard("", {"oif": "lo"}),
         *_ERRORS,
         _NEIGHBOURS,
-        _guard("multicast", {"icmpv6 type": [(131, 132), 143], "ip6 hoplimit": 1}),
-        _guard("dhcp", {"udp sport": 68, "udp dport": 67}),
-        _guard("dhcp", {"ip6 saddr": _LINK, "udp sport": 546, "udp dport": 547}),
-        _guard("session", {"ip daddr . tcp sport": "@session_v4"}),
-        _guard("session", {"ip6 daddr . tcp sport": "@session_v6"}),
+        guard("multicast", {"icmpv6 type": [(131, 132), 143], "ip6 hoplimit": 1}),
+        guard("dhcp", {"udp sport": 68, "udp dport": 67}),
+        guard("dhcp", {"ip6 saddr": _LINK, "udp sport": 546, "udp dport": 547}),
+        guard("session", {"ip daddr . tcp sport": "@session_v4"}),
+        guard("session", {"ip6 daddr . tcp sport": "@session_v6"}),
     ),
 }
 """What ESSENTIAL must mean, in its order. Numbers: IANA registries of ICMP and ICMPv6 types; 2 and 4 are established and related in nf_tables."""
@@ -125,11 +126,11 @@ def last_guards(direction: str, state: str) -> tuple[Rule, Rule, Rule]:
     """What C(last_texts) must mean."""
     if state == "enforced":
         return (
-            _guard("invalid", {"ct state": 1}, "drop"), _guard("", {}, "", _LIMIT, f"datapath {direction} drop "), _guard("datapath dropped", {}, "drop"),
+            guard("invalid", {"ct state": 1}, "drop"), guard("", {}, "", LIMIT, f"datapath {direction} drop "), guard("datapath dropped", {}, "drop"),
         )
     return (
-        _guard("invalid", {"ct state": 1}), _guard("", {}, "", _LIMIT, f"datapath {direction} would drop "), _guard("datapath would drop", {}),
+        guard("invalid", {"ct state": 1}), guard("", {}, "", LIMIT, f"datapath {direction} would drop "), guard("datapath would drop", {}),
     )
 
 
-__all__ = ("ESSENTIAL", "GUARDS", "POLICY", "last_guards", "last_texts")
+__all__ = ("ESSENTIAL", "GUARDS", "LIMIT", "POLICY", "guard", "last_guards", "last_texts")

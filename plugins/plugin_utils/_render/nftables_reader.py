@@ -17,7 +17,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from ansible_collections.datapath.exchange.plugins.plugin_utils._render.base import Intervals, ReadBackError
-from ansible_collections.datapath.exchange.plugins.plugin_utils._render.nftables_table import HOOKS, ParsedChain, ParsedSet, ParsedTable, Rule, Value
+from ansible_collections.datapath.exchange.plugins.plugin_utils._render.nftables_table import CHAINS, ParsedChain, ParsedSet, ParsedTable, Rule, Value
 
 _TOKEN = re.compile(r'"[^"\n]*"|#[^\n]*|[{},;=]|\n|[^\s{},;="#]+|"')
 _NUMBER = re.compile(r"(?:0x[0-9a-f]{1,8}|[0-9]{1,10})\Z")
@@ -40,13 +40,14 @@ _FAMILY = {"ipv4": 2, "ipv6": 10}
 _IPSEC = {"missing": 0, "exists": 1}
 _PORTS: dict[str, int] = {}
 _SELECTORS: dict[tuple[str, str], t.Mapping[str, int]] = {
-    ("meta", "nfproto"): _FAMILY, ("meta", "l4proto"): _PROTOCOLS, ("meta", "ipsec"): _IPSEC, ("meta", "secpath"): _IPSEC, ("ct", "state"): _CT,
+    ("meta", "nfproto"): _FAMILY, ("meta", "l4proto"): _PROTOCOLS, ("meta", "ipsec"): _IPSEC, ("meta", "secpath"): _IPSEC,
+    ("rt", "ipsec"): _IPSEC, ("ct", "state"): _CT,
     ("icmp", "type"): _ICMP, ("icmpv6", "type"): _ICMPV6, ("ip6", "hoplimit"): {},
     **{(protocol, side): _PORTS for protocol in ("tcp", "udp", "th") for side in ("sport", "dport")},
 }
 """Numeric selectors and the names that nft has for their numbers; service names depend on a file of the host and are not read."""
 
-_PRIORITIES = {"filter": 0, "0": 0}
+_PRIORITIES = {"filter": 0, "0": 0, "filter - 1": -1, "-1": -1}
 _SETS = {"ipv4_addr": "ipv4", "ipv6_addr": "ipv6"}
 
 
@@ -68,6 +69,7 @@ class Hooked:
 
     hook: str
     policy: str
+    priority: int = 0
 
 
 @dataclass(frozen=True)
@@ -217,12 +219,14 @@ class _Reader:
         hook = self.take()
         self.expect("priority")
         priority = self.take()
+        if self.peek() == "-":
+            priority += f" {self.take()} {self.take()}"
         self.expect(";", "policy")
         policy = self.take()
         self.expect(";")
-        if hook not in HOOKS or priority not in _PRIORITIES or policy not in ("accept", "drop"):
+        if (hook, _PRIORITIES.get(priority, 1)) not in CHAINS.values() or policy not in ("accept", "drop"):
             raise self.error(f"hook {hook} priority {priority} policy {policy} is not one of ours")
-        return Hooked(hook, policy)
+        return Hooked(hook, policy, _PRIORITIES[priority])
 
     def set(self) -> Event:
         name = self.name()
@@ -521,7 +525,8 @@ class _Builder:
         elif isinstance(event, Closed):
             self._close()
         elif isinstance(event, Hooked):
-            self._demand(f"the hook {event.hook}", allowed=self.depth == 2 and self.hooked is None and not self.rules and self.chain == event.hook)
+            ours = CHAINS.get(self.chain) == (event.hook, event.priority)
+            self._demand(f"the hook {event.hook}", allowed=self.depth == 2 and self.hooked is None and not self.rules and ours)
             self.hooked = event
         elif isinstance(event, Added):
             self._more(event)

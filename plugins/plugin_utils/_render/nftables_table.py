@@ -18,10 +18,14 @@ Value = Intervals | str
 
 HOOKS = {"input": "in", "output": "out"}
 """The hooks that our chains use, and the direction of their flows."""
+CHAINS = {"input": ("input", 0), "output": ("output", 0), "ipsec_in": ("input", -1), "ipsec_out": ("output", -1)}
+"""Hook and priority of our chains. Those before the others let nothing through: they only refuse what should have been in IPsec."""
 
 _WITHOUT_PORTS = {"icmp type": ("ipv4", "icmp", ((8, 8),)), "icmpv6 type": ("ipv6", "icmp", ((128, 128),))}
 _PEERS = {"in": {"ip saddr": "ipv4", "ip6 saddr": "ipv6"}, "out": {"ip daddr": "ipv4", "ip6 daddr": "ipv6"}}
-_ONLY = frozenset(("meta nfproto", "meta l4proto", "meta ipsec", "tcp dport", "udp dport", "th dport", "icmp type", "icmpv6 type"))
+_IPSEC = {"in": "meta ipsec", "out": "rt ipsec"}
+_EXISTS = ((1, 1),)
+_ONLY = frozenset(("meta nfproto", "meta l4proto", "tcp dport", "udp dport", "th dport", "icmp type", "icmpv6 type"))
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,11 @@ class ParsedChain:
     policy: str
     rules: tuple[Rule, ...] = ()
 
+    @property
+    def filters(self) -> bool:
+        """Whether the chain decides what passes; another can only refuse, however its rules look."""
+        return self.name in HOOKS
+
 
 @dataclass(frozen=True)
 class ParsedTable:
@@ -78,7 +87,7 @@ class ParsedTable:
 
     def facts(self, chain: ParsedChain, rule: Rule) -> tuple[FlowFact, ...]:
         """What one rule lets through; empty when it is not a flow."""
-        return facts(rule, HOOKS[chain.hook], lambda name: self.sets[name].members)
+        return facts(rule, HOOKS[chain.hook], lambda name: self.sets[name].members) if chain.filters else ()
 
     def guards(self, chain: ParsedChain) -> tuple[Rule, ...]:
         """The rules of a chain that are no flows, in order."""
@@ -98,17 +107,18 @@ def facts(rule: Rule, direction: str, members: t.Callable[[str], Addresses]) -> 
     members: resolves the name of a set.
     """
     matches = dict(rule.matches)
-    peers = _PEERS[direction]
-    if rule.verdict != "accept" or rule.limit or rule.log or not matches or not set(matches) <= {*_ONLY, *peers}:
+    peers, ipsec = _PEERS[direction], _IPSEC[direction]
+    if rule.verdict != "accept" or rule.limit or rule.log or not matches or not set(matches) <= {*_ONLY, *peers, ipsec}:
+        return ()
+    if matches.get(ipsec, _EXISTS) != _EXISTS:
         return ()
     protocols = _protocols(matches)
     who = [key for key in peers if key in matches]
     if not protocols or len(who) > 1:
         return ()
     addresses, name = _addresses(matches, who, members)
-    protected = matches.get("meta ipsec") == ((1, 1),)
     return tuple(
-        FlowFact(direction, family, protocol, ports, addresses, tuple(rule.comment.split()), protected, name)
+        FlowFact(direction, family, protocol, ports, addresses, tuple(rule.comment.split()), ipsec in matches, name)
         for family in _families(matches, peers[who[0]] if who else "") for protocol, ports in protocols
     )
 
@@ -135,7 +145,7 @@ def _protocols(matches: t.Mapping[str, Value]) -> list[tuple[str, Intervals]]:
     """Protocol and ports of a rule; empty when they are not those of a flow."""
     ways = [key for key in ("tcp dport", "udp dport", "th dport", "icmp type", "icmpv6 type") if key in matches]
     layer: t.Any = matches.get("meta l4proto")
-    if len(ways) > 1 or (layer is not None and ways and ways != ["th dport"]) or matches.get("meta ipsec", ((1, 1),)) != ((1, 1),):
+    if len(ways) > 1 or (layer is not None and ways and ways != ["th dport"]):
         return []
     if not ways and layer is None:
         return [("any", ())]
@@ -153,4 +163,4 @@ def _by_number(layer: Intervals | None, ports: Intervals) -> list[tuple[str, Int
     return [(named[number], ports) for number in numbers] if set(numbers) <= set(named) else []
 
 
-__all__ = ("HOOKS", "ParsedChain", "ParsedSet", "ParsedTable", "Rule", "Value", "facts")
+__all__ = ("CHAINS", "HOOKS", "ParsedChain", "ParsedSet", "ParsedTable", "Rule", "Value", "facts")

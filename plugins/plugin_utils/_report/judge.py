@@ -51,7 +51,7 @@ REASONS = {
     "no_results": "this host was not reached, or not part of the run",
     "other_plan": "the results of this host belong to another plan: run the probes again",
     "no_result": "the results of this host do not hold this probe",
-    "unsupported_platform": "probes run on hosts with a POSIX shell only",
+    "unsupported_platform": "this host runs Windows, from where nothing can be tried: it was tried as a target only",
     "unsupported_protocol": "only tcp and udp can be tried",
 }
 """What the stable words of a result mean."""
@@ -145,6 +145,11 @@ def _by_id(host: str, probes: t.Sequence[t.Mapping[str, t.Any]], found: HostResu
     return rows
 
 
+def _untried(reason: str) -> tuple[str, str]:
+    """A host from which nothing can be tried was not forgotten: its probes have no telling test."""
+    return ("skipped" if reason == "unsupported_platform" else "not_run"), reason or "no_result"
+
+
 def _judge_one(
     probe: t.Mapping[str, t.Any], row: t.Mapping[str, t.Any], signs: t.Container[str], *, require_encryption: bool, monitored: bool,
 ) -> tuple[str, str]:
@@ -184,7 +189,7 @@ def judge(
             if probe["protocol"] not in ("tcp", "udp"):
                 outcome, reason = "skipped", "unsupported_protocol"
             elif row is None:
-                outcome, reason = "not_run", found.reason or "no_result"
+                outcome, reason = _untried(found.reason)
             else:
                 outcome, reason = _judge_one(probe, row, signs, require_encryption=require_encryption, monitored=monitored)
             verdicts.append(_verdict(host, probe, row or {}, outcome, reason, members))

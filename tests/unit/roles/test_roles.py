@@ -31,6 +31,9 @@ OPTIONAL = {"oab_public_folder_distribution", *ORGANISATION_FEATURES}
 # Of the variables about gateways, media and clusters each role has its own; these say something about hosts that are no servers.
 ABOUT_OTHERS = {"gateway_mode", "gateway_fqdn", "gateway_dial_plan"}
 
+# Not a key of anybody's: it must show nowhere.
+KEY = "canary-3f9d-canary"
+
 Options = dict[str, dict[str, t.Any]]
 
 
@@ -67,7 +70,8 @@ def test_defaults_have_the_type_and_are_among_the_choices_that_are_said(role: st
         assert option["description"]
         if "default" in option:
             assert type(option["default"]) is TYPES[option["type"]], name
-            assert option["default"] in option.get("choices", [option["default"]]), name
+            values = option["default"] if option["type"] == "list" else [option["default"]]
+            assert set(map(str, values)) <= set(map(str, option.get("choices", values))), name
 
 
 @pytest.mark.parametrize("role", NAMES)
@@ -123,6 +127,54 @@ def test_readmes_hold_the_options_of_the_specifications() -> None:
         assert readme.read_text(encoding="utf-8") == role_docs.wanted(readme), "run: python tests/tools/role_docs.py"
 
 
+def tasks(role: str, name: str) -> list[dict[str, t.Any]]:
+    found: list[dict[str, t.Any]] = yaml.safe_load((ROLES / role / "tasks" / f"{name}.yml").read_text(encoding="utf-8"))
+    return found
+
+
+def test_a_host_is_set_up_in_this_order_and_taken_down_in_the_reverse() -> None:
+    steps = [(task["ansible.builtin.import_tasks"].removesuffix(".yml"), task.get("when")) for task in tasks("datapath", "main")]
+    change, absent = "datapath_firewall_state != 'absent'", "datapath_firewall_state == 'absent'"
+    assert steps == [
+        ("preflight", None), ("plan", None), ("remove", absent), ("rpc_ports", change), ("ipsec_request", change), ("firewall", change), ("ipsec", change),
+        ("verify", "datapath_verify | bool"),
+    ]
+    taken = [name for task in tasks("datapath", "remove") for name in task if name.startswith("datapath.exchange.")]
+    assert taken == [f"datapath.exchange.{name}" for name in ("firewall", "ipsec", "rpc_ports")]
+
+
+EVERY_TASK = [(path, task) for path in sorted(ROLES.glob("*/tasks/*.yml")) for task in tasks(path.parts[-3], path.stem)]
+
+
+def test_ipsec_is_a_matter_of_every_platform() -> None:
+    found = [task for _path, task in EVERY_TASK if {"datapath.exchange.ipsec", "datapath.exchange.ipsec_info"} & set(task)]
+    assert len(found) == 8
+    for task in found:
+        # Only what Windows cannot tell is asked of Linux alone.
+        assert "__datapath_is_windows | bool" not in task.get("when", ()), task["name"]
+
+
+def test_rpc_ports_are_a_matter_of_every_platform() -> None:
+    found = [task for _path, task in EVERY_TASK if {"datapath.exchange.rpc_ports", "datapath.exchange.rpc_ports_info"} & set(task)]
+    assert len(found) == 4
+    for task in found:
+        assert "__datapath_is_windows" not in str(task.get("when", "")), task["name"]
+
+
+def test_a_task_that_is_handed_a_key_shows_nothing() -> None:
+    handed = [task for _path, task in EVERY_TASK if "datapath_ipsec_psk" in str(next((task[name] for name in task if name.startswith("datapath.")), ""))]
+    assert len(handed) == 7
+    for task in handed:
+        assert task["no_log"] == "{{ datapath_ipsec_auth == 'psk' }}", task["name"]
+    assert options("datapath")["datapath_ipsec_psk"]["no_log"] is True
+
+
+def test_nobody_is_made_root_behind_the_users_back() -> None:
+    books = [path.read_text(encoding="utf-8") for path in (ROLES.parent / "playbooks").glob("*.yml")]
+    assert not [task["name"] for _path, task in EVERY_TASK if "become" in task]
+    assert not [text for text in books if "become" in text]
+
+
 # -- refusals ------------------------------------------------------------------------------------------------------------
 
 
@@ -131,7 +183,7 @@ def preflight(tmp_path: Path, role: str, groups: t.Sequence[str], **variables: t
     inventory = {"all": {"children": {group: {"hosts": {"host1": None}} for group in groups}, "hosts": {"host1": variables}}}
     stage = Stage(tmp_path, inventory)
     include = {"ansible.builtin.include_role": {"name": f"datapath.exchange.{role}", "tasks_from": "preflight"}}
-    done = stage.plays([{"hosts": "all", "gather_facts": False, "tasks": [include]}])
+    done = stage.plays([{"hosts": "all", "gather_facts": False, "tasks": [include]}], "-vvv")
     return {"failed": done.code != 0, "output": done.output}
 
 
@@ -145,10 +197,17 @@ def preflight(tmp_path: Path, role: str, groups: t.Sequence[str], **variables: t
     ("unified_messaging", ["unified_messaging"], {"datapath_peers": {"ip_gateway": []}}),
     ("unified_messaging", ["unified_messaging", "ip_pbx"], {}),
     ("datapath", ["mailbox"], {"datapath_platform": {"os": "linux"}}),
+    ("datapath", ["mailbox"], {"ansible_shell_type": "powershell"}),
+    ("datapath", ["mailbox"], {"ansible_connection": "ansible.builtin.psrp", "datapath_platform": "windows"}),
+    ("datapath", ["mailbox"], {"ansible_connection": "winrm", "datapath_platform": {"os": "windows", "release": "2025"}}),
+    ("datapath", ["mailbox"], {"ansible_shell_type": "cmd", "datapath_platform": {"os": "windows"}, "datapath_ipsec_auth": "psk", "datapath_ipsec_psk": KEY}),
+    ("datapath", ["mailbox"], {"ansible_shell_type": "cmd", "datapath_ipsec_auth": "certificate", "datapath_ipsec_ca": "CN=Root"}),
+    ("datapath", ["mailbox"], {"datapath_ipsec_auth": "psk"}),
 ])
 def test_preflight_lets_pass(tmp_path: Path, role: str, groups: list[str], variables: dict[str, t.Any]) -> None:
     done = preflight(tmp_path, role, groups, **variables)
     assert not done["failed"], done["output"]
+    assert KEY not in done["output"]
 
 
 @pytest.mark.parametrize(("role", "groups", "variables", "text"), [
@@ -164,11 +223,28 @@ def test_preflight_lets_pass(tmp_path: Path, role: str, groups: list[str], varia
     ("client_access", ["client_access"], {"datapath_cluster": "ccr1"}, "host1: datapath_cluster is ccr1: the client access role cannot run on a cluster node."),
     ("unified_messaging", ["unified_messaging"], {}, "host1: datapath_peers names nobody, and the groups ip_gateway and ip_pbx have no hosts"),
     ("mailbox", ["mailbox"], {"datapath_zone": "outer_space"}, "value of datapath_zone must be one of: internal, perimeter, got: outer_space"),
-    ("datapath", ["mailbox"], {"datapath_platform": "windows"}, "datapath_platform is windows: this release enforces plans on Linux only."),
-    ("datapath", ["mailbox"], {"ansible_shell_type": "powershell"}, "ansible_shell_type is powershell"),
+    (
+        "datapath", ["mailbox"], {"datapath_platform": "windows"},
+        "host1: datapath_platform is windows, ansible_connection is local and ansible_shell_type is sh: they do not fit.",
+    ),
+    ("datapath", ["mailbox"], {"datapath_platform": {"os": "windows", "release": 2019}}, "For Windows set ansible_connection to winrm or psrp"),
+    ("datapath", ["mailbox"], {"ansible_connection": "winrm", "datapath_platform": "linux"}, "ansible_connection is winrm and ansible_shell_type is sh: they"),
+    (
+        "datapath", ["mailbox"], {"ansible_connection": "psrp", "datapath_platform": {"os": "windows", "release": "2003"}},
+        "host1: datapath_platform.release is 2003: Ansible cannot work there. Write what has to be done by hand with datapath.exchange.render,",
+    ),
+    (
+        "datapath", ["mailbox"], {"ansible_connection": "psrp", "datapath_ipsec_auth": "psk", "datapath_ipsec_psk": ""},
+        "host1: datapath_ipsec_auth is psk, and datapath_ipsec_psk is not set. Give the key from a vault.",
+    ),
+    (
+        "datapath", ["mailbox"], {"ansible_connection": "psrp", "datapath_ipsec_auth": "certificate", "datapath_ipsec_psk": KEY},
+        "host1: datapath_ipsec_auth is certificate, and datapath_ipsec_ca is not set. Name the authority.",
+    ),
     ("datapath", ["mailbox"], {"datapath_rollback_timeout": 5}, "host1: datapath_rollback_timeout is 5: a new connection has to fit in."),
 ])
 def test_preflight_refuses_and_says_what_to_do(tmp_path: Path, role: str, groups: list[str], variables: dict[str, t.Any], text: str) -> None:
     done = preflight(tmp_path, role, groups, **variables)
     assert done["failed"]
     assert text in done["output"], done["output"]
+    assert KEY not in done["output"]

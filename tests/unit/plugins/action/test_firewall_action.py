@@ -119,7 +119,7 @@ def test_a_windows_host_is_refused_by_name(play: t.Callable[..., dict[str, t.Any
     windows["all"]["children"]["hub_transport"]["hosts"]["hub1"]["datapath_platform"] = "windows"
     result = play(firewall(), inventory=windows)
     assert result["failed"], result
-    assert result["msg"].startswith("hub1: platform windows is not enforced by this release")
+    assert result["msg"].startswith("hub1: the plan is that of a Windows host, but the connection leads to a Unix shell")
 
 
 def test_info_says_in_words_what_differs_from_the_plan(host: Host, play: t.Callable[..., dict[str, t.Any]]) -> None:

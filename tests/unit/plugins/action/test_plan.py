@@ -69,6 +69,26 @@ def test_limit_order_and_options_of_applying_change_no_byte(stage: Stage) -> Non
     assert files[0]
 
 
+CANARY = "canary-3f9d-not-a-key"
+
+
+@pytest.mark.parametrize("value", [CANARY, "{{ secret }}", "{{ lookup('ansible.builtin.unvault', 'missing') }}"])
+def test_a_pre_shared_key_is_in_no_file_no_digest_and_no_word_of_a_run(stage: Stage, value: str) -> None:
+    task = {"datapath.exchange.plan": {"dest": "kept"}, "run_once": True}
+    (without,) = stage.tasks(task, arguments=["-vvv"]).results
+    stage.inventory(changed(mbx1={"datapath_ipsec_psk": value, "secret": CANARY, "datapath_ipsec": "requested"}, hub1={"datapath_ipsec": "requested"}))
+    (plain,) = stage.tasks(task, arguments=["-vvv"]).results
+    stage.inventory(changed(mbx1={"datapath_ipsec_psk": f"{value}!", "secret": CANARY, "datapath_ipsec": "requested"}, hub1={"datapath_ipsec": "requested"}))
+    done = stage.tasks(task, arguments=["-vvv"])
+    assert not done.results[0]["failed"], done.output
+    assert done.results[0]["plan"]["digest"] == plain["plan"]["digest"] != without["plan"]["digest"]
+    assert CANARY not in done.output
+    assert CANARY not in json.dumps(done.results)
+    files = list((stage.directory / "kept").rglob("*.json"))
+    assert files
+    assert not [path for path in files if CANARY in path.read_text(encoding="utf-8")]
+
+
 def test_a_kept_plan_changes_only_with_its_content(stage: Stage) -> None:
     task = {"datapath.exchange.plan": {"dest": "kept"}, "run_once": True}
     assert [result["changed"] for result in stage.tasks(task, task).results] == [True, False]

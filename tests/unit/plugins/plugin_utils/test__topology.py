@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pairwise import covered, openings, probes_of
 from strategies import KINDS, REFERENCE, Organisation, garbage, small
 
+from ansible_collections.datapath.exchange.plugins.plugin_utils._inventory import CONNECTION_VARIABLES
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.compile import Plan
 from ansible_collections.datapath.exchange.plugins.plugin_utils._topology import (
     APPLY_VARIABLES,
@@ -29,7 +30,6 @@ from ansible_collections.datapath.exchange.plugins.plugin_utils._topology import
 
 FEATURES = tuple(REFERENCE.features)
 ALL_NAMES = (*HOST_VARIABLES, *ORGANISATION_DEFAULTS, *FEATURES)
-CONNECTION = ("ansible_host", "ansible_port", "ansible_connection", "ansible_shell_type")
 HOSTS = tuple(small().inventory.hosts)
 GROUPS = small().inventory.groups
 PEERS = small().options["peers"]
@@ -121,7 +121,7 @@ def test_any_value_of_an_option_gives_a_plan_or_errors_and_opens_nothing_by_itse
     judge(small(**{name: value}), harmless=not meant(name, value), base=base)
 
 
-@given(st.sampled_from(CONNECTION), garbage, st.sampled_from(HOSTS))
+@given(st.sampled_from(CONNECTION_VARIABLES), garbage, st.sampled_from(HOSTS))
 @example("ansible_port", "²", "hub1")
 @example("ansible_connection", {1: 2, "x": 3}, "hub1")
 def test_any_value_of_a_connection_variable_gives_a_plan_or_errors(name: str, value: t.Any, host: str) -> None:
@@ -187,6 +187,10 @@ def test_yaml_spellings_of_false_are_false(text: t.Any) -> None:
     ({"ansible_connection": "psrp"}, ("windows", "2008")), ({"ansible_shell_type": "powershell"}, ("windows", "2008")),
     ({"ansible_connection": "winrm", "datapath_platform": "linux"}, ("linux", "")),
     ({"datapath_platform": {"os": "windows", "release": "2008 R2"}}, ("windows", "2008r2")), ({"datapath_platform": {"os": "linux"}}, ("linux", "")),
+    ({"ansible_connection": "ansible.builtin.psrp"}, ("windows", "2008")), ({"ansible_connection": "ansible.legacy.winrm"}, ("windows", "2008")),
+    ({"ansible_shell_type": "cmd"}, ("windows", "2008")), ({"ansible_shell_type": "ansible.builtin.cmd"}, ("windows", "2008")),
+    ({"ansible_connection": "ssh", "ansible_shell_type": "sh"}, ("linux", "")),
+    ({"datapath_platform": {"os": "linux", "release": 'bookworm" accept'}}, ("linux", "")),
 ])
 def test_platform_is_what_the_inventory_says(variables: dict[str, t.Any], expected: tuple[str, str]) -> None:
     organisation = small()
@@ -195,6 +199,57 @@ def test_platform_is_what_the_inventory_says(variables: dict[str, t.Any], expect
     host = organisation.plan().topology.hosts["mbx1"]
     assert (host.platform, host.release) == expected
     assert host.release in ("", *WINDOWS_RELEASES)
+
+
+WINDOWS = {"datapath_platform": {"os": "windows", "release": "2016"}}
+
+
+@pytest.mark.parametrize(("variables", "port"), [
+    ({}, 0), ({"ansible_port": 2222}, 2222), ({**WINDOWS}, 22), ({**WINDOWS, "ansible_connection": "ssh"}, 22), ({**WINDOWS, "ansible_connection": "local"}, 0),
+    ({"datapath_platform": {"os": "windows", "release": "2003"}}, 0), ({"ansible_connection": "winrm"}, 5986), ({"ansible_connection": "psrp"}, 5986),
+    ({"ansible_connection": "winrm", "ansible_port": 5985}, 5985), ({"ansible_connection": "winrm", "ansible_port": 5985, "ansible_winrm_port": 8443}, 8443),
+    ({"ansible_connection": "psrp", "ansible_psrp_port": "15986", "ansible_winrm_port": 8443}, 15986), ({**WINDOWS, "ansible_port": 2222}, 2222),
+    ({"ansible_connection": "ansible.builtin.psrp", "ansible_psrp_protocol": "http"}, 5985), ({**WINDOWS, "ansible_psrp_protocol": "http"}, 22),
+    ({"ansible_connection": "winrm", "ansible_psrp_protocol": "http", "ansible_psrp_port": 1}, 5986),
+])
+def test_the_port_of_the_connection_in_use_is_a_port_of_management(variables: dict[str, t.Any], port: int) -> None:
+    organisation = small().with_peers(config_controller=["203.0.113.250"])
+    for key, value in variables.items():
+        organisation = set_on(organisation, ("mbx1",), key, value)
+    plan = organisation.plan()
+    assert plan.topology.hosts["mbx1"].management_port == port
+    assert port == 0 or any(span.low <= port <= span.high for span in plan.host("mbx1").management.ports)
+
+
+def test_port_of_the_connection_that_is_none_is_named() -> None:
+    organisation = set_on(set_on(small(), ("mbx1",), "ansible_connection", "winrm"), ("mbx1",), "ansible_winrm_port", "5985/tcp")
+    assert errors_of(organisation) == ("mbx1: ansible_winrm_port: '5985/tcp' is not a port from 1 to 65535",)
+
+
+EXCHANGE, DIRECTORY = "store, referral, address_book", "ntds, netlogon, frs, dfsr"
+
+
+@pytest.mark.parametrize(("host", "groups", "names"), [
+    ("mbx1", {}, EXCHANGE), ("dc1", {}, DIRECTORY), ("dc1", {"legacy_mailbox": ["dc1"]}, f"{EXCHANGE}, {DIRECTORY}"), ("gw1", {}, EXCHANGE),
+    ("gw1", {"global_catalog": ["gw1"]}, f"{EXCHANGE}, {DIRECTORY}"),
+])
+def test_services_with_a_fixed_port_are_those_that_a_host_can_have(host: str, groups: dict[str, list[str]], names: str) -> None:
+    organisation = small().with_groups(**groups)
+    for name in names.split(", "):
+        assert organisation.with_host(host, static_ports={name: 6100}).plan()
+    for name in {*EXCHANGE.split(", "), *DIRECTORY.split(", "), "spooler"} - set(names.split(", ")):
+        error = f"{host}: datapath_static_ports: {{'{name}': 6100}} is not a mapping with {names}"
+        assert errors_of(organisation.with_host(host, static_ports={name: 6100})) == (error,)
+
+
+@pytest.mark.parametrize("host", ["mbx1", "dc1"])
+def test_fixed_ports_are_single_distinct_and_above_1024(host: str) -> None:
+    one, two = ("store", "referral") if host == "mbx1" else ("ntds", "netlogon")
+    assert errors_of(small().with_host(host, static_ports={one: 50001, two: 50001})) == (
+        f"{host}: datapath_static_ports: two services share a port; give each its own",)
+    for port in (1024, 0, 65536, "6001-6002", None):
+        assert errors_of(small().with_host(host, static_ports={one: port})) == (
+            f"{host}: datapath_static_ports.{one}: {port!r} is not a port from 1025 to 65535",)
 
 
 def test_addresses_fall_back_to_ansible_host_when_that_is_an_address() -> None:

@@ -19,7 +19,7 @@ from ansible_collections.datapath.exchange.plugins.plugin_utils._inventory impor
     plain,
     role_groups,
 )
-from ansible_collections.datapath.exchange.plugins.plugin_utils._topology import InputErrors, Inventory
+from ansible_collections.datapath.exchange.plugins.plugin_utils._topology import APPLY_VARIABLES, InputErrors, Inventory
 
 
 class Wrapped(str):
@@ -118,6 +118,16 @@ def test_variables_of_applying_may_be_set_by_a_run() -> None:
     reader = Reader(refuse)
     reader.read("hub1", {"datapath_firewall_state": "monitored"}, {"datapath_firewall_state"})
     assert reader.errors == []
+
+
+def test_how_a_plan_is_applied_is_never_read() -> None:
+    """A pre-shared key is one of these: what is not read can be in no plan, digest or message, and may be encrypted."""
+    variables = {f"datapath_{name}": "{{ undefined }}" for name in APPLY_VARIABLES}
+    assert "datapath_ipsec_psk" in variables
+    for value in (variables, {**variables, "datapath_ipsec_psk": Vaulted()}):
+        reader = Reader(refuse)
+        assert reader.read("hub1", {"datapath_site": "head", **value}) == {"datapath_site": "head"}
+        assert reader.errors == []
 
 
 @pytest.mark.parametrize(("task", "inventory", "options", "expected"), [

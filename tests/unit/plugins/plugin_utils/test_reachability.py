@@ -9,6 +9,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.datapath.exchange.plugins.plugin_utils._observed import ObservedErrors
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan import artefact
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.compile import compile_plan
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.model import PlanError
@@ -168,3 +169,102 @@ def test_every_mistake_of_the_questions_is_named() -> None:
 def test_another_plan_than_the_one_named_is_refused(asker: Asker) -> None:
     with pytest.raises(PlanError, match="not 000000000000 that was asked for"):
         Asker(asker.directory, "0" * 64)
+
+
+# -- what hosts let pass beyond their plan -------------------------------------------------------------------------------
+
+
+def beyond(**changed: t.Any) -> dict[str, t.Any]:
+    """One entry of what firewall_info returns as remaining."""
+    return {
+        "direction": "in", "protocol": "tcp", "ports": ["3389"], "v4": ["192.0.2.0/24"], "v6": [], "everyone": False, "family": "ipv4",
+        "rule": "Remote Desktop", "program": "", "exactly": True, **changed,
+    }
+
+
+def observing(asker: Asker, *entries: dict[str, t.Any], host: str = "mbx1") -> Asker:
+    return Asker(asker.directory, asker.digest, {host: list(entries)})
+
+
+@pytest.mark.parametrize(("source", "target", "port", "entries"), [
+    ("um1", "mbx1", "3389/tcp", [beyond()]),
+    ("192.0.2.99", "mbx1", "3389/tcp", [beyond()]),
+    ("hub1", "mbx1", "3389/tcp", [beyond(), beyond(v4=[], v6=["2001:db8::/64"], family="ipv6")]),
+    ("um1", "mbx1", "134-136/tcp", [beyond(ports=["134", "136"])]),  # the plan opens 135
+    ("um1", "mbx1", "9/udp", [beyond(protocol="any", ports=[])]),
+    ("um1", "mbx1", "9/tcp", [beyond(ports=[])]),
+    ("198.51.100.250", "mbx1", "3389/tcp", [beyond(v4=[], everyone=True)]),
+    ("web_client", "mbx1", "3389/tcp", [beyond(v4=[], everyone=True), beyond(v4=[], everyone=True, family="ipv6")]),
+    ("web_client", "mbx2", "3389/tcp", [beyond(v4=[], everyone=True)]),  # it has no IPv6 address
+    ("web_client", "mbx1", "3389/tcp", [{key: value for key, value in beyond(v4=[], everyone=True).items() if key not in ("family", "exactly", "program")}]),
+    ("192.0.2.1", "mbx1", "3389/tcp", [beyond(v4=["192.0.2.0-192.0.2.9"])]),
+])
+def test_what_a_foreign_rule_opens_is_allowed_and_the_rule_is_named(asker: Asker, source: str, target: str, port: str, entries: list[dict[str, t.Any]]) -> None:
+    assert not ask(asker, source, target, port).allowed
+    answer = ask(observing(asker, *entries, host=target), source, target, port)
+    assert answer.allowed, answer.reason
+    assert answer.reason.startswith(f"not the plan but foreign rules of {target} admit ")
+    assert "'Remote Desktop'" in answer.reason
+    assert "foreign" in answer.paths
+    assert answer.protection == "none"
+
+
+@pytest.mark.parametrize(("source", "port", "entries"), [
+    ("um1", "3389/udp", [beyond()]),
+    ("um1", "3388-3389/tcp", [beyond()]),
+    ("hub1", "3389/tcp", [beyond()]),  # its IPv6 address is not admitted
+    ("192.0.3.1", "3389/tcp", [beyond()]),
+    ("um1", "3389/tcp", [beyond(direction="out")]),
+    ("um1", "3389/tcp", [beyond(protocol="icmp", ports=[])]),
+    ("web_client", "3389/tcp", [beyond(v4=[], everyone=True)]),  # IPv4 alone is not everybody
+])
+def test_what_a_foreign_rule_does_not_open_stays_denied(asker: Asker, source: str, port: str, entries: list[dict[str, t.Any]]) -> None:
+    with_rule, without = (ask(each, source, "mbx1", port) for each in (observing(asker, *entries), asker))
+    assert with_rule == without
+    assert not with_rule.allowed
+
+
+def test_what_the_plan_allows_is_answered_as_without_foreign_rules(asker: Asker) -> None:
+    assert ask(observing(asker, beyond(protocol="any", ports=[])), "um1", "mbx1", "135/tcp") == ask(asker, "um1", "mbx1", "135/tcp")
+    assert not ask(observing(asker, beyond()), "um1", "mbx2", "3389/tcp").allowed, "the rule is one of another host"
+
+
+def test_a_restricted_source_gets_out_by_a_foreign_rule_too(asker: Asker) -> None:
+    question = ("hub2", "dc1", "25/tcp")
+    assert not ask(asker, *question).allowed
+    answer = ask(observing(asker, beyond(direction="out", ports=["25"]), host="hub2"), *question)
+    assert answer.allowed
+    assert answer.reason == (
+        "dc1 is not managed, so only hub2 decides: not the plan but foreign rules of hub2 lead to dc1 (192.0.2.2): 'Remote Desktop'")
+    assert not ask(observing(asker, beyond(ports=["25"]), host="hub2"), *question).allowed
+
+
+@pytest.mark.parametrize(("entry", "text"), [
+    (beyond(program="c:\\exchange\\store.exe", exactly=False), "'Remote Desktop' (program c:\\exchange\\store.exe)"),
+    (beyond(exactly=False), "'Remote Desktop' (only as far as its other conditions fit)"),
+    (beyond(rule="\x1b[2Jnice\nrule"), "'?[2Jnice?rule'"),
+    (beyond(rule="x" * 500), f"'{'x' * 80}...'"),
+])
+def test_a_rule_is_named_with_what_narrows_it_and_steers_no_terminal(asker: Asker, entry: dict[str, t.Any], text: str) -> None:
+    assert text in ask(observing(asker, entry), "um1", "mbx1", "3389/tcp").reason
+
+
+@pytest.mark.parametrize(("observed", "error"), [
+    ([], "observed: is not a mapping of host to what firewall_info returned as remaining"),
+    ({"dc1": []}, "observed.dc1: is not a managed host of the plan; name one by its inventory name"),
+    ({"mbx\n1": []}, "observed.mbx?1: is not a managed host of the plan; name one by its inventory name"),
+    ({"mbx1": "all"}, "observed.mbx1: is not a list; give what firewall_info returned as remaining"),
+    ({"mbx1": ["tcp"]}, "observed.mbx1[0]: is not a mapping with direction, protocol, ports, v4, v6, everyone, rule; give it as firewall_info returned it"),
+    ({"mbx1": [beyond(), {"direction": "in"}]}, "observed.mbx1[1]: is not a mapping with direction, protocol"),
+    ({"mbx1": [beyond(ports=["http"])]}, "observed.mbx1[0]: port 'http': expected a number or LOW-HIGH"),
+    ({"mbx1": [beyond(ports="3389")]}, "observed.mbx1[0]: ports is not a list of texts"),
+    ({"mbx1": [beyond(protocol="gre", ports=[])]}, "gre or none is not known"),
+    ({"mbx1": [beyond(direction="sideways")]}, "sideways, tcp or none is not known"),
+    ({"mbx1": [beyond(everyone="no")]}, "observed.mbx1[0]: everyone is neither true nor false"),
+    ({"mbx1": [beyond(v4=["mbx2"])]}, "observed.mbx1[0]: 'mbx2' is not an address or network"),
+    ({"mbx1": [beyond(v4=["2001:db8::1"])]}, "observed.mbx1[0]: v4: '2001:db8::1' is of the other family"),
+])
+def test_what_was_not_observed_like_this_is_refused(asker: Asker, observed: t.Any, error: str) -> None:
+    with pytest.raises(ObservedErrors, match=re.escape(error)) as caught:
+        Asker(asker.directory, asker.digest, observed or [])
+    assert str(caught.value).endswith("1 error(s) in what was observed; no question was answered.")

@@ -146,6 +146,30 @@ def test_index_says_what_the_plan_says(tmp_path: Path) -> None:
     assert set(index["outsiders"]) == {"dc1", "gw1"}
 
 
+def test_each_host_reads_back_what_was_planned_for_it(tmp_path: Path) -> None:
+    for organisation in (small(), small(encryption="prefer_encrypted").with_host("mbx1", cluster="ccr1").with_host("mbx2", cluster="ccr1")):
+        plan = organisation.with_host("mbx1", platform={"os": "windows", "release": "2012 R2"}).plan()
+        artefact.write(plan, tmp_path / "plan")
+        for name in plan.hosts:
+            assert artefact.read_host(tmp_path / "plan", name, plan.digest) == plan.host(name)
+    assert (plan.host("mbx1").release, plan.host("mbx1").addresses, plan.host("mbx2").release) == ("2012r2", ("192.0.2.3", "2001:db8::3"), "")
+
+
+def test_an_association_names_its_managed_peers_and_never_the_host_itself(tmp_path: Path) -> None:
+    alike = {"datapath_cluster": "ccr1", "datapath_platform": "windows"}
+    nodes = {f"node{number}": {"datapath_addresses": [f"192.0.2.{number}"], **alike} for number in (31, 32, 33)}
+    options = {"encryption": "prefer_encrypted", "peers": {"admin_workstation": ["203.0.113.49"]}}
+    organisation = Organisation(Inventory(nodes, {"mailbox": list(nodes)}), options)
+    plan = organisation.plan()
+    assert [len(made.hosts) for made in plan.classes] == [3], "hosts that are alike have to share their work for this test to mean anything"
+    artefact.write(plan, tmp_path / "plan")
+    for name in nodes:
+        read = artefact.read_host(tmp_path / "plan", name, plan.digest)
+        assert read == plan.host(name)
+        found = {association.peers: association.hosts for association in read.associations}
+        assert found == {"admin_workstation": (), "mailbox": tuple(sorted(set(nodes) - {name}))}
+
+
 # -- comparison ----------------------------------------------------------------------------------------------------------
 
 

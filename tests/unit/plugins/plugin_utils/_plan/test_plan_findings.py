@@ -14,7 +14,7 @@ import pytest
 from pairwise import openings
 from strategies import REFERENCE, Organisation, small
 
-from ansible_collections.datapath.exchange.plugins.plugin_utils._plan import findings
+from ansible_collections.datapath.exchange.plugins.plugin_utils._plan import findings, platforms
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.compile import Plan
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.model import Finding
 from ansible_collections.datapath.exchange.plugins.plugin_utils._topology import Inventory
@@ -33,6 +33,25 @@ def only(*names: str, base: Organisation = BASE) -> Organisation:
     groups = {group: [host for host in hosts if host in names] for group, hosts in base.inventory.groups.items()}
     return Organisation(Inventory({name: base.inventory.hosts[name] for name in names}, {group: hosts for group, hosts in groups.items() if hosts}),
         base.options)
+
+
+def with_release(release: str, *names: str) -> Organisation:
+    """A cluster of which some hosts run Windows."""
+    made = CLUSTER
+    for name in names:
+        made = made.with_host(name, platform={"os": "windows", "release": release})
+    return made
+
+
+def asking(mode: str, organisation: Organisation) -> Organisation:
+    """The same with both mailbox servers asking for IPsec."""
+    return organisation.with_host("mbx1", ipsec=mode).with_host("mbx2", ipsec=mode)
+
+
+PINNED = with_release("2008", "mbx1").with_host("mbx1", static_ports={"store": 6100})
+PRIVATE = asking("required", CLUSTER).with_host(
+    "mbx1", cluster_networks=["198.51.100.128/28"], addresses=["192.0.2.3", "198.51.100.129"]).with_host("mbx2", cluster_networks=["198.51.100.128/28"])
+SECURED = with_release("2012", "mbx1", "mbx2", "cas1", "hub1").with_options(encryption="prefer_encrypted")
 
 
 # -- findings ------------------------------------------------------------------------------------------------------------
@@ -97,15 +116,43 @@ CASES = (
          CLUSTER.with_options(encryption="require_encrypted"), CLUSTER.with_host("mbx1",
              ipsec="absent"), BASE.with_options(encryption="require_encrypted").with_host("mbx1", ipsec="absent")),
     case("P-IPS-01", "warning", "mbx1 mbx2", "a pair gets the weaker of its two ends",
-         BASE.with_host("mbx1", ipsec="required").with_host("mbx2", ipsec="absent"),
-         BASE, BASE.with_host("mbx1", ipsec="absent").with_host("mbx2", ipsec="absent")),
-    case("not-enforced-windows", "warning", "mbx1", "enforces nothing on Windows", BASE.with_host("mbx1", platform="windows"), BASE),
-    case("not-enforced-rpc-range", "info", "mbx1 mbx2", "does not set them on the host",
-         BASE.with_host("mbx1", rpc_range="50000-50999").with_host("mbx2", static_ports={"store": 6100}), BASE),
-    case("not-enforced-ipsec-required", "error", "mbx1", "IPsec is required for ccr-scr-log-shipping", CLUSTER.with_host("mbx1", ipsec="required"),
-         CLUSTER, BASE.with_host("mbx1", ipsec="required"), CLUSTER.with_host("mbx1", ipsec="requested"), CLUSTER.with_host("hub1", ipsec="required")),
-    case("not-enforced-ipsec-requested", "warning", "mbx1 mbx2", "The paths stay in clear", CLUSTER.with_options(encryption="prefer_encrypted"), CLUSTER,
-         BASE.with_options(encryption="prefer_encrypted")),
+         CLUSTER.with_host("mbx1", ipsec="required").with_host("mbx2", ipsec="absent"),
+         CLUSTER, CLUSTER.with_host("mbx1", ipsec="absent").with_host("mbx2", ipsec="absent"),
+         BASE.with_host("mbx1", ipsec="required").with_host("mbx2", ipsec="absent")),
+    case("P-IPS-01", "warning", "mbx1", "a pair gets the weaker of its two ends", CLUSTER.with_host("mbx1", ipsec="required"),
+         CLUSTER.with_host("mbx1", ipsec="required").with_options(encryption="require_encrypted"), CLUSTER.with_host("mbx1", ipsec="absent")),
+    case("P-IPS-02", "error", "mbx1", "which has no connection security rules", asking("required", with_release("2003", "mbx1")),
+         asking("required", with_release("2008", "mbx1")), asking("requested", with_release("2003", "mbx1")), with_release("2003", "mbx1")),
+    case("P-IPS-02", "warning", "mbx1 mbx2", "by hand before their peers are changed", asking("requested", with_release("2003", "mbx1", "mbx2")),
+         asking("requested", with_release("2003", "hub1"))),
+    case("P-IPS-03", "warning", "mbx2", "Set datapath_ipsec_auth to certificate or psk",
+         SECURED.with_host("mbx2", domain_member=False), SECURED, SECURED.with_host("hub1", domain_member=False),
+         CLUSTER.with_host("mbx2", domain_member=False)),
+    case("P-IPS-04", "warning", "mbx1 mbx2", "IPsec is requested with peers that are not managed (203.0.113.49): until somebody prepares them by hand, the"
+         " paths stay in clear.", SECURED.with_peers(admin_workstation=["203.0.113.49"]), SECURED, ADMINISTERED,
+         CLUSTER.with_options(encryption="prefer_encrypted", remote_administration=False).with_peers(admin_workstation=["203.0.113.49"])),
+    case("P-IPS-04", "warning", "mbx1 mbx2", "(203.0.113.49): until somebody prepares them by hand, the paths stay in clear.",
+         CLUSTER.with_options(encryption="prefer_encrypted").with_peers(admin_workstation=["203.0.113.49"]), CLUSTER, ADMINISTERED),
+    case("P-IPS-04", "warning", "mbx1 mbx2", "IPsec is required with peers that are not managed (adm1): until somebody prepares them by hand, nothing passes",
+         SECURED.with_options(encryption="require_encrypted").with_host("adm1", addresses=["198.51.100.9"]).with_groups(admin_workstation=["adm1"]),
+         SECURED.with_options(encryption="require_encrypted")),
+    case("P-IPS-05", "error", "mbx1 mbx2", "more than 256 addresses of peers that are not managed (203.0.112.0/23)",
+         asking("requested", CLUSTER).with_peers(admin_workstation=["203.0.112.0/23"]), CLUSTER.with_peers(admin_workstation=["203.0.112.0/23"]),
+         asking("required", CLUSTER).with_peers(admin_workstation=["203.0.113.0/24"]), SECURED.with_peers(admin_workstation=["203.0.112.0/23"]),
+         asking("required", CLUSTER).with_peers(admin_workstation=["203.0.112.0/23"]).with_options(
+             waivers={"admin-remote-registry": "agreed", "admin-remote-smb": "agreed"})),
+    case("P-IPS-06", "error", "mbx2", "no address of theirs on some of datapath_cluster_networks", PRIVATE,
+         PRIVATE.with_host("mbx2", addresses=["192.0.2.4", "198.51.100.130"]), CLUSTER, PRIVATE.with_host("mbx1", ipsec="absent"),
+         PRIVATE.with_host("mbx1", cluster="other")),
+    case("P-IPS-06", "warning", "mbx2", "where it is required nothing does", asking("requested", PRIVATE), asking("required", PRIVATE)),
+    case("P-RPC-03", "warning", "mbx1", "from which Windows hands out ports by itself", PINNED,
+         PINNED.with_host("mbx1", static_ports={"store": 60100}), PINNED.with_host("mbx1", platform={"os": "windows", "release": "2003"}),
+         PINNED.with_host("mbx1", rpc_range="7000-7999"), BASE.with_host("mbx1", static_ports={"store": 6100})),
+    case("P-RPC-04", "warning", "dc1", "Only one of ntds and netlogon has a fixed port", BASE.with_host("dc1", static_ports={"ntds": 50100, "frs": 50102}),
+         BASE, BASE.with_host("dc1", static_ports={"ntds": 50100, "netlogon": 50101}), BASE.with_host("dc1", static_ports={"dfsr": 50103})),
+    case("P-RPC-05", "warning", "dc1", "lie within their datapath_rpc_range", BASE.with_host("dc1", static_ports={"dfsr": 50103}, rpc_range="50000-50999"),
+         BASE.with_host("dc1", static_ports={"dfsr": 51000}, rpc_range="50000-50999"), BASE.with_host("dc1", static_ports={"dfsr": 50103})),
+    case("not-enforced-windows-2003", "info", "mbx1", "datapath.exchange.render writes", with_release("2003", "mbx1"), BASE, with_release("2008", "mbx1")),
     case("R-TR-01", "warning", "", "there is nothing to waive", BASE.with_options(waivers={"hub-to-hub-smtp": "because"}), BASE,
          BASE.with_options(waivers={"um-phone": "because"})),
     case("R-TR-03", "error", "edge1", "directory and certificates grow stale", BASE.with_host("edge1", edgesync=False),
@@ -135,6 +182,9 @@ CASES = (
     case("R-CAS-04", "warning", "mbx1", "it begins at 5000 or below", BASE.with_host("mbx1", rpc_range="4950-5059"),
          BASE.with_host("mbx1", rpc_range="5100-5999")),
     case("R-CAS-04", "warning", "mbx1", "it contains 6001-6004", BASE.with_host("mbx1", rpc_range="6004-6999"), BASE.with_host("mbx1", rpc_range="6005-6999")),
+    case("R-CAS-04", "error", "mbx1", "it has fewer than 255 ports", with_release("2008", "mbx1").with_host("mbx1", rpc_range="50000-50253"),
+         with_release("2008", "mbx1").with_host("mbx1", rpc_range="50000-50254"), BASE.with_host("mbx1", rpc_range="50000-50253"),
+         with_release("2003", "mbx1").with_host("mbx1", rpc_range="50000-50253")),
     case("R-CAS-05", "error", "cas1", "must be a member of the domain", BASE.with_host("cas1", domain_member=False), BASE,
          BASE.with_host("mbx1", domain_member=False)),
     case("R-CAS-06", "info", "cas1", "whoever takes one takes the organisation", BASE, only("hub1", "mbx1", "dc1")),
@@ -191,8 +241,9 @@ def test_finding_is_silent_where_its_rule_holds(wanted: Case, organisation: Orga
 
 
 def test_every_finding_of_the_planner_has_a_case() -> None:
-    known = set(re.findall(r'"((?:R|P)-[A-Z]+-\d+|not-enforced-[a-z-]+[a-z])"', Path(findings.__file__).read_text(encoding="utf-8")))
-    assert known | {"not-enforced-ipsec-required", "not-enforced-ipsec-requested"} == {entry.id for entry in CASES}
+    texts = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in (findings, platforms)]
+    known = set(re.findall(r'"((?:R|P)-[A-Z]+-\d+|not-enforced-[a-z0-9-]+[a-z0-9])"', "\n".join(texts)))
+    assert known == {entry.id for entry in CASES}
 
 
 def test_every_severity_of_a_finding_has_a_case() -> None:
@@ -211,7 +262,7 @@ def test_waiver_turns_an_error_into_a_warning_that_quotes_it_and_the_edge_never_
     for finding in found:
         waived = finding.severity == "warning" and finding.text.endswith(" Waived: signed by the board")
         assert waived is (id_ not in findings.UNWAIVABLE)
-    assert {"P-ROLE-01", "not-enforced-ipsec-required"} == findings.UNWAIVABLE
+    assert {"P-ROLE-01", "P-IPS-05"} == findings.UNWAIVABLE
 
 
 def test_findings_stand_errors_first_and_summary_counts_them() -> None:
@@ -295,6 +346,20 @@ RULES = (
 def test_rule_opens_its_ports_and_only_where_it_applies(rule: Rule) -> None:
     assert set(rule.ports.split()) <= ports(rule.on, rule.host, rule.way, rule.address)
     assert not set(rule.ports.split()) & ports(rule.off, rule.host, rule.way, rule.address)
+
+
+@pytest.mark.parametrize(("given", "expected"), [
+    ({}, {"1025-5000/tcp", "49152-65535/tcp"}),
+    ({"static_ports": {"ntds": 50100, "netlogon": 50101}}, {"50100-50101/tcp"}),
+    ({"static_ports": {"ntds": 50100, "netlogon": 50101, "frs": 50102, "dfsr": 50103}}, {"50100-50101/tcp"}),
+    ({"static_ports": {"ntds": 5050}}, {"5050/tcp", "1025-5000/tcp", "49152-65535/tcp"}),
+    ({"static_ports": {"dfsr": 5050}}, {"1025-5000/tcp", "49152-65535/tcp"}),
+    ({"static_ports": {"ntds": 50100, "netlogon": 50101}, "rpc_range": "51000-51999"}, {"50100-50101/tcp", "51000-51999/tcp"}),
+])
+def test_fixed_ports_of_a_domain_controller_stand_for_its_ranges(given: dict[str, t.Any], expected: set[str]) -> None:
+    organisation = BASE.with_host("hub1", egress="restricted").with_host("dc1", **given)
+    high = {port for port in ports(organisation, "hub1", "out", DC) if port.endswith("/tcp") and int(re.split("[-/]", port)[0]) > 1024}
+    assert high - {"3268/tcp", "3268-3269/tcp"} == expected
 
 
 def paths(organisation: Organisation, host: str) -> set[str]:

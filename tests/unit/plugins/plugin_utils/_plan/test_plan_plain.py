@@ -35,7 +35,8 @@ PLAN = HostPlan(
         "web_client": PeerSet("web_client", everyone=True),
     },
     Management("config_controller", (PortRange(22, 22),)), "restricted", "supported", "prefer_encrypted", "exchange_2007",
-    (Association("hub_transport", "requested", whole=False, selectors=("tcp/445",), paths=("a-path",)),), {"range": "49152-65535"}, "0123abcd",
+    (Association("hub_transport", "requested", whole=False, selectors=("in 445/tcp",), paths=("a-path",), hosts=("hub1", "hub2")),),
+    {"range": "49152-65535"}, "0123abcd", "2008r2", ("192.0.2.7", "2001:db8::7"),
 )
 
 
@@ -45,7 +46,8 @@ def test_the_plan_comes_back_through_json() -> None:
 
 def test_the_keys_are_those_of_the_format() -> None:
     assert list(host_to_plain(PLAN)) == [
-        "format", "version", "host", "roles", "site", "platform", "families", "scope", "encryption", "reference", "egress", "management", "flows", "sets",
+        "format", "version", "host", "roles", "site", "platform", "release", "addresses", "families", "scope", "encryption", "reference", "egress",
+        "management", "flows", "sets",
         "associations", "rpc", "digest",
     ]
 
@@ -107,8 +109,8 @@ def test_an_unknown_key_is_named(where: tuple[str | int, ...]) -> None:
 
 
 @pytest.mark.parametrize(("where", "value", "what"), [
-    (("format",), "other", "host plan: format 'other' version 1 is not 'datapath.exchange/host' version 1"),
-    (("version",), 2, "host plan: format 'datapath.exchange/host' version 2 is not"),
+    (("format",), "other", "host plan: format 'other' version 2 is not 'datapath.exchange/host' version 2"),
+    (("version",), 1, "host plan: format 'datapath.exchange/host' version 1 is not"),
     (("version",), True, "host plan: version: is bool, not a number"),
     (("egress",), "closed", "plan of mbx1: egress: 'closed' is not one of open, restricted"),
     (("families",), ["ipv4", "ipv4"], "plan of mbx1: families: ipv4, ipv4 is not a choice of ipv4, ipv6, each at most once"),
@@ -126,6 +128,9 @@ def test_an_unknown_key_is_named(where: tuple[str | int, ...]) -> None:
     (("sets", "hub_transport", "everyone"), True, "any and single networks exclude each other"),
     (("sets", "a; flush ruleset"), {}, "plan of mbx1: sets: 'a; flush ruleset' is not the name of a peer set"),
     (("management", "peers"), "nobody", "plan of mbx1: management: peers: 'nobody' is not among the sets"),
+    (("addresses", 1), 'x" accept', "plan of mbx1: addresses: 'x\" accept' is not an address"),
+    (("associations", 0, "ike"), 3, "plan of mbx1: associations[0]: ike: 3 is not a version of the key exchange"),
+    (("associations", 0, "selectors", 0), "in 445/tcp drop", "plan of mbx1: associations[0]: selectors: 'in 445/tcp drop' is not IN-OR-OUT PORTS/PROTOCOL"),
     (("associations", 0, "mode"), "maybe", "plan of mbx1: associations[0]: mode: 'maybe' is not one of requested, required"),
 ])
 def test_a_wrong_value_is_named_with_its_place(where: tuple[str | int, ...], value: object, what: str) -> None:

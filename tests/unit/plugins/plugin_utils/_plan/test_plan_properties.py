@@ -51,6 +51,7 @@ def plans(plan: Plan) -> list[HostPlan]:
 def test_flows_name_paths_of_the_reference_that_cross_the_network(organisation: Organisation) -> None:
     plan = organisation.plan()
     known = {path.id for path in REFERENCE.paths if path.relation != "same_host"} | {"supported-between-members", "supported-with-directory"}
+    known.add("ipsec-key-exchange")
     for flow in (flow for host in plans(plan) for flow in host.flows):
         assert flow.paths
         assert set(flow.paths) <= known & plan.used

@@ -340,18 +340,16 @@ def test_a_set_that_is_used_and_not_rendered_is_found(monkeypatch: pytest.Monkey
 def test_the_declaration_is_pinned() -> None:
     assert {feature for feature in RENDERER.features if feature.startswith(("protection", "platform", "state"))} == {
         "platform:linux", "state:enforced", "state:monitored", "protection:none", "protection:tls", "protection:starttls", "protection:rpc",
-        "protection:kerberos", "protection:ipsec_requested",
+        "protection:kerberos", "protection:ipsec_requested", "protection:ipsec_required",
     }
     assert "everything:everyone" not in RENDERER.features
 
 
-IPSEC = Flow("in", "tcp", port(445), "hub_transport", ("log-shipping",), "ipsec_required")
-WANTED = Association("hub_transport", "required", whole=False, selectors=("tcp/445",), paths=("log-shipping",))
+WANTED = Association("hub_transport", "maybe", whole=False, selectors=("in 445/tcp",), paths=("log-shipping",))
 
 
 @pytest.mark.parametrize(("plan", "path", "feature", "fix"), [
-    (example(IPSEC), "log-shipping", "protection:ipsec_required", "set datapath_ipsec to absent"),
-    (example(associations=(WANTED,)), "log-shipping", "protection:ipsec_required", "set datapath_ipsec to absent"),
+    (example(associations=(WANTED,)), "log-shipping", "protection:ipsec_maybe", "leave it out of the plan"),
     (example(platform="windows"), "the host", "platform:windows", "set datapath_platform to linux"),
     (example(families=()), "the host", "family:none", "datapath_addresses"),
     (example(egress="blocked"), "the host", "egress:blocked", "leave it out of the plan"),

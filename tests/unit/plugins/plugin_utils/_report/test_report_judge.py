@@ -27,6 +27,7 @@ from ansible_collections.datapath.exchange.plugins.plugin_utils._report.judge im
     natural,
     totals,
 )
+from ansible_collections.datapath.exchange.plugins.plugin_utils._report.matrix import matrix
 from ansible_collections.datapath.exchange.plugins.plugin_utils._report.results import HostResults
 
 MEMBERS = {
@@ -220,6 +221,19 @@ def test_every_word_of_a_result_is_explained() -> None:
     assert len(words) > 20
     assert words <= set(REASONS)
     assert explain("local_emfile") == "the source itself could not try (EMFILE)"
+
+
+def test_a_host_from_which_nothing_can_be_tried_is_skipped_and_still_a_target() -> None:
+    catalogues = {"hub1": [probe("denied")], "mbx1": [probe(name="q", port=25), probe("denied", name="r", port=26)]}
+    found = {"hub1": HostResults((row("open"),)), "mbx1": HostResults(reason="unsupported_platform")}
+    verdicts = judge(MEMBERS, catalogues, found)
+    assert [(verdict.source, verdict.outcome, verdict.reason) for verdict in verdicts] == [
+        ("hub1", "failed", "connected"), ("mbx1", "skipped", "unsupported_platform"), ("mbx1", "skipped", "unsupported_platform"),
+    ]
+    assert totals(verdicts) == {"passed": 0, "failed": 1, "error": 0, "skipped": 2, "not_run": 0, "total": 3}
+    text = " ".join(matrix(verdicts).split())
+    assert "~ 2 unsupported_platform: this host runs Windows, from where nothing can be tried: it was tried as a target only. From mbx1" in text
+    assert judge(MEMBERS, catalogues, {**found, "mbx1": HostResults(reason="no_results")})[1].outcome == "not_run"
 
 
 # -- results on disk

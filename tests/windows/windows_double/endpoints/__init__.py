@@ -1,0 +1,4 @@
+# Copyright: Contributors to the datapath.exchange collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How Ansible reaches the double: WinRM, PowerShell remoting and OpenSSH."""
