@@ -148,13 +148,18 @@ lab() { "$root/tests/lab/lab" "$@"; }
 with_lab() {
   export DATAPATH_LAB=$1 DATAPATH_LAB_INVENTORY=${2:-} DATAPATH_LAB_COMMAND=$root/tests/lab/lab
   DATAPATH_LAB_CONNECTION=$(lab path connection)
-  export DATAPATH_LAB_CONNECTION
+  # Hosts of all labs have the same names and addresses: a shared connection must not lead to those of another lab. Short, as sockets want it.
+  ANSIBLE_SSH_CONTROL_PATH_DIR=$(mktemp -d "${TMPDIR:-/tmp}/lab-XXXXXX")
+  export DATAPATH_LAB_CONNECTION ANSIBLE_SSH_CONTROL_PATH_DIR
   trap 'exit 130' INT
   trap 'exit 143' TERM
   trap end_lab EXIT
 }
 
-end_lab() { lab down; }
+end_lab() {
+  lab down
+  rm -rf "$ANSIBLE_SSH_CONTROL_PATH_DIR"
+}
 
 lab_packages() {
   packages conntrack iproute2 mmdebstrap netcat-openbsd nftables openssh-client python3 python3-yaml systemd-container tcpdump util-linux zstd

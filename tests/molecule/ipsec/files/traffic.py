@@ -11,9 +11,10 @@ import socketserver
 import sys
 import threading
 import time
+from pathlib import Path
 
 SAID = b"datapath-canary-in-clear\n" * 200
-LOG = "/var/tmp/traffic.log"
+LOG = Path("/var/tmp/traffic.log")  # noqa: S108 - on a guest that nobody else uses
 
 
 class Echo(socketserver.BaseRequestHandler):
@@ -58,7 +59,7 @@ def main(what: str, *words: str) -> int:
         return 0 if once(words[0], int(words[1])) else 1
     while True:
         went = "passed" if once(words[0], int(words[1])) else "failed"
-        with open(LOG, "a", encoding="ascii") as log:
+        with LOG.open("a", encoding="ascii") as log:
             log.write(f"{time.time():.1f} {went}\n")
         time.sleep(0.5)
 
