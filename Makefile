@@ -8,10 +8,10 @@ SHELL := /bin/bash
 TOOLS := tests/tools
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint unit oracle golden sanity importer windows lab molecule oldest test demo bench docs clean
+.PHONY: help setup lint unit oracle golden sanity importer windows lab molecule oldest test demo demo-ipsec bench docs clean
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install Debian packages and Python environments (all other targets that need them do it themselves)
 	@$(TOOLS)/setup.sh
@@ -51,6 +51,9 @@ test: ## everything above, as CI runs it
 
 demo: ## a mail organisation on this machine, closed and proved (KEEP=1 leaves it up)
 	@$(TOOLS)/demo.sh
+
+demo-ipsec: ## one path between two virtual machines, on the wire in clear before and in ESP after (KEEP=1 leaves them up)
+	@$(TOOLS)/demo-ipsec.sh
 
 bench: ## measure ratios, write docs/performance.md
 	@$(TOOLS)/bench.sh
