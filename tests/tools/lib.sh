@@ -166,4 +166,4 @@ lab_packages() {
 }
 
 # For hosts of the lab that have a kernel of their own.
-kernel_packages() { packages e2fsprogs qemu-system-x86; }
+kernel_packages() { packages e2fsprogs openssl qemu-system-x86; }
