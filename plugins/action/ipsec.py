@@ -9,7 +9,7 @@ import contextlib
 import typing as t
 from pathlib import Path
 
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.datapath.exchange.plugins.plugin_utils import _linux_ipsec
@@ -66,6 +66,11 @@ def _file(action: t.Any, stack: contextlib.ExitStack, name: str) -> Path | None:
     return Path(path)
 
 
+def refused(result: Values, error: Exception) -> Values:
+    """A failure that is returned, not raised: what is raised, C(failed_when) never sees, and C(no_log) hides (task_executor.py)."""
+    return {**result, "failed": True, "msg": str(error)}
+
+
 def in_plain_text(options: Values, variables: t.Mapping[str, t.Any]) -> list[str]:
     """A warning about a key that stands in the inventory for everybody to read."""
     source = _linux_ipsec.plain_source(variables.get("datapath_ipsec_psk")) if options["auth"] == "psk" else ""
@@ -97,7 +102,7 @@ class ActionModule(ActionBase):
         except transaction.ChangeError as error:
             return {**result, "failed": True, "msg": str(error), "restored": error.restored, "restoring": error.restoring}
         except (ValueError, OSError) as error:
-            raise AnsibleActionFail(str(error)) from error
+            return refused(result, error)
         token = found.pop("pending", "")
         result.update(found, warnings=[*result["warnings"], *ipsec.warnings(found, wanted)])
         if not self._task.diff:
@@ -114,7 +119,7 @@ class ActionModule(ActionBase):
         try:
             made = None if options["state"] == "absent" else handed(self, options)
         except (ValueError, OSError, AnsibleError) as error:
-            raise AnsibleActionFail(str(error)) from error
+            return refused(result, error)
         arguments = {"state": options["state"], "rollback_timeout": options["rollback_timeout"], "desired": made.desired if made else {}}
         answer = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=variables)
         notes = [*result["warnings"], *answer.get("warnings", ())]
@@ -147,4 +152,4 @@ class ActionModule(ActionBase):
         return {**result, "failed": True, "confirmed": False, "restoring": True, "msg": text}
 
 
-__all__ = ("ActionModule", "handed", "in_plain_text", "spec", "wish")
+__all__ = ("ActionModule", "handed", "in_plain_text", "refused", "spec", "wish")

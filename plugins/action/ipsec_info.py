@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.datapath.exchange.plugins.action.ipsec import handed, spec, wish
+from ansible_collections.datapath.exchange.plugins.action.ipsec import handed, refused, spec, wish
 from ansible_collections.datapath.exchange.plugins.plugin_utils import _linux_ipsec
 from ansible_collections.datapath.exchange.plugins.plugin_utils._enforce import linux_plan, windows_plan
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.artefact import read_index
@@ -36,7 +36,7 @@ class ActionModule(ActionBase):
         except AnsibleConnectionFailure:
             raise  # the host is unreachable, which is more than a failed task
         except (ValueError, OSError, AnsibleError) as error:
-            raise AnsibleActionFail(str(error)) from error
+            return refused(result, error)
         return {**result, "changed": False}
 
     def _windows(self, options: Values) -> Values:

@@ -30,6 +30,8 @@ from ansible_collections.datapath.exchange.plugins.module_utils._swanctl import 
 from ansible_collections.datapath.exchange.plugins.module_utils._timer import Timer
 
 DIRECTORY = Path("/run/datapath-ipsec")
+MOST_SHOWN = 1000
+"""So many policies travel to the controller; all are compared."""
 MEMORY = _boot.DIRECTORY / "ipsec.json"
 SETTINGS, SECRETS, AUTHORITY, CERTIFICATE, KEY = (
     "conf.d/datapath.conf", "conf.d/datapath-secrets.conf", "x509ca/datapath.pem", "x509/datapath.pem", "private/datapath.pem",
@@ -272,7 +274,11 @@ class _Change:
     def make(self, seconds: int) -> str:
         """Returns the token of the change that waits; raises ChangeError."""
         token = uuid.uuid4().hex
-        TIMER.arm(token, self._way_back(), seconds, self.program, self.run)
+        try:
+            TIMER.arm(token, self._way_back(), seconds, self.program, self.run)
+        except (EnforceError, OSError):
+            TIMER.clear(self.run)
+            raise
         try:
             with _as_enforce_error():
                 self._load()
@@ -424,6 +430,8 @@ def confirm(run: Run, token: str) -> dict[str, t.Any]:
         if commit and commit["digest"] != _digest({name: _boot.read(folder / name) if folder else "" for name in FILES}):
             raise EnforceError("the files of strongSwan are not those that wait for their confirmation: something else has changed them")
         TIMER.claim(token)
+        if not commit:
+            raise EnforceError("nothing says what the change was that waited for its confirmation: something else has removed it")
         TIMER.clear(run)
         if commit["absent"]:
             _forget(run)
@@ -482,7 +490,7 @@ def information(run: Run, desired: Desired | None) -> dict[str, t.Any]:
     result: dict[str, t.Any] = {
         "pending": TIMER.left_over(), "running": seen.loaded is not None, "associations": [each.to_plain() for each in seen.associations],
         "connections": [_shown(connection, seen.trapped) for _name, connection in sorted(loaded.items())],
-        "policies": [dict(vars(policy)) for policy in between],
+        "policies": [dict(vars(policy)) for policy in between[:MOST_SHOWN]],
     }
     if desired is None:
         return result

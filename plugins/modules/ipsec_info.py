@@ -213,7 +213,7 @@ associations:
       elements: dict
       sample: [{id: "7", child: whole, state: INSTALLED, bytes_in: 51200, bytes_out: 40960, packets_in: 120, packets_out: 98}]
 policies:
-  description: The policies that the kernel has for our addresses, whoever made them.
+  description: The policies that the kernel has for our addresses, whoever made them, at most 1000 of them.
   returned: success, on Linux
   type: list
   elements: dict

@@ -12,13 +12,13 @@ wire="host 10.77.1.41 and host 10.77.1.42 and (esp or tcp port 445)"
 
 prepare() {
   "$scenario/files/pki.sh" "$MOLECULE_EPHEMERAL_DIRECTORY/pki"
-  ansible-playbook "$scenario/prepare.yml" --inventory "$DATAPATH_LAB_INVENTORY" --inventory "$DATAPATH_LAB_CONNECTION" > "$work/prepare.log" || { cat "$work/prepare.log"; return 1; }
+  ansible-playbook "$scenario/prepare.yml" --inventory "$DATAPATH_LAB_INVENTORY" --inventory "$DATAPATH_LAB_CONNECTION"
 }
 
 # see WHAT: six lines of what mbx1 and mbx2 say to each other, with what can be read in them, which has to be WHAT.
 see() {
   lab run --in mbx1 -- timeout 60 tcpdump --immediate-mode -lnAi eth0 -c 6 "$wire" 2> /dev/null | tr -cd '\11\12\40-\176' | cut -c 1-120 > "$work/seen"
-  grep -v '^$' "$work/seen" | head -n 14
+  grep -v "^$" "$work/seen" | head -n 14
   if [ "$1" = clear ]; then
     grep -q datapath-canary-in-clear "$work/seen"
   else
@@ -27,10 +27,10 @@ see() {
 }
 
 broken() {
-  lab run -- ssh -F "$(lab path ssh_config)" mbx2 'sudo systemctl stop strongswan; sudo ip xfrm state flush; sudo ip xfrm policy flush'
+  ssh -F "$(lab path ssh_config)" mbx2 'sudo systemctl stop strongswan; sudo ip xfrm state flush; sudo ip xfrm policy flush'
   lab run --in mbx1 -- timeout 20 tcpdump --immediate-mode -lnAi eth0 "$wire and not esp" 2> /dev/null > "$work/seen" || [ "$?" -eq 124 ]
   [ ! -s "$work/seen" ]
-  lab run -- ssh -F "$(lab path ssh_config)" mbx2 'sudo nft list table inet datapath' | grep 'drop comment "ipsec"'
+  ssh -F "$(lab path ssh_config)" mbx2 'sudo nft list table inet datapath' | grep 'drop comment "ipsec"'
 }
 
 reach() {

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
 from ansible_collections.datapath.exchange.plugins.action import ipsec, ipsec_info, rpc_ports, rpc_ports_info
 from ansible_collections.datapath.exchange.plugins.modules import ipsec as ipsec_doc
@@ -76,6 +76,16 @@ def _host(tmp_path: Path) -> t.Iterator[Host]:
     assert host.machine.violations == []
 
 
+def refused(host: Host, module: str, /, **options: t.Any) -> str:
+    """Why a task fails. What is about keys returns its failure, because what is raised is hidden with the key."""
+    try:
+        result = host.run(module, **options)
+    except AnsibleError as error:
+        return str(error)
+    assert result["failed"]
+    return str(result["msg"])
+
+
 def returned(module: str) -> set[str]:
     return set(yaml.safe_load(DOCS[module].RETURN)) | {"changed", "diff", "warnings"}
 
@@ -135,8 +145,7 @@ def test_ports_are_set_and_the_restart_is_asked_for(host: Host) -> None:
 @pytest.mark.parametrize("module", sorted(ACTIONS))
 def test_a_connection_to_another_platform_is_told_clearly(host: Host, module: str) -> None:
     host.connection = Connection(windows=False)
-    with pytest.raises(AnsibleActionFail, match="mbx1: the plan is that of a Windows host, but the connection leads to a Unix shell"):
-        host.run(module)
+    assert "mbx1: the plan is that of a Windows host, but the connection leads to a Unix shell" in refused(host, module)
 
 
 @pytest.mark.parametrize(("module", "options", "words"), [
@@ -147,8 +156,7 @@ def test_a_connection_to_another_platform_is_told_clearly(host: Host, module: st
 ])
 def test_mistakes_are_errors_before_the_host_is_changed(host: Host, module: str, options: dict[str, t.Any], words: str) -> None:
     before = host.machine.registry.digest()
-    with pytest.raises(AnsibleActionFail, match=words):
-        host.run(module, **options)
+    assert words in refused(host, module, **options)
     assert host.machine.registry.digest() == before
 
 
@@ -157,8 +165,7 @@ def test_mistakes_are_errors_before_the_host_is_changed(host: Host, module: str,
     ("rpc_ports_info", {"state": "present"}),
 ])
 def test_options_that_do_not_fit_are_refused(host: Host, module: str, options: dict[str, t.Any]) -> None:
-    with pytest.raises(AnsibleError):
-        host.run(module, **options)
+    assert refused(host, module, **options)
     assert host.machine.commands == []
 
 

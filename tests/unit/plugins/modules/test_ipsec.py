@@ -300,6 +300,15 @@ def test_a_file_that_others_can_read_is_a_difference(host: Host) -> None:
     assert host.ours()[_ipsec.SECRETS][0] == 0o600
 
 
+def test_a_timer_that_cannot_be_set_leaves_everything_as_it_is(host: Host) -> None:
+    host.path(_ipsec.TIMER.script).mkdir(parents=True)
+    result = host.ipsec(EXACT)
+    assert result["failed"]
+    assert not result["restoring"]
+    assert (host.ours(), host.policies()) == ({}, "")
+    assert not host.path(_ipsec.TIMER.pending).exists()
+
+
 def test_a_timeout_is_checked(host: Host) -> None:
     assert "rollback_timeout is 5: seconds from 10 to 3600 are expected" in host.ipsec(EXACT, rollback_timeout=5)["msg"]
 
