@@ -13,6 +13,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ansible_collections.datapath.exchange.plugins.module_utils import _nft, _xfrm
 from ansible_collections.datapath.exchange.tests.unit.plugins.modules.firewall_host import SEARCH
@@ -52,9 +53,10 @@ class Play:
             {"ansible.builtin.copy": {"content": "{{ outcome | to_json }}", "dest": str(outcome), "mode": "0600"}, "check_mode": False, "diff": False,
              "no_log": True},
         ]
-        (self.folder / "inventory.json").write_text(json.dumps(INVENTORY))
+        # In YAML, and not the part of it that is JSON: before 2.19 only that tells where a value stands.
+        (self.folder / "inventory.yml").write_text(yaml.safe_dump(INVENTORY))
         (self.folder / "play.json").write_text(json.dumps([{"hosts": on, "gather_facts": False, "tasks": tasks}]))
-        command = [sys.executable, "-m", "ansible", "playbook", "-i", str(self.folder / "inventory.json"), str(self.folder / "play.json"), *arguments]
+        command = [sys.executable, "-m", "ansible", "playbook", "-i", str(self.folder / "inventory.yml"), str(self.folder / "play.json"), *arguments]
         done = self.host.run(*command, environment={"ANSIBLE_COLLECTIONS_PATH": SEARCH[0], "HOME": str(self.folder), "LC_ALL": "C.UTF-8"})
         assert done.returncode == 0, done.stdout + done.stderr
         self.said = done.stdout + done.stderr
@@ -137,5 +139,5 @@ def test_a_key_in_plain_text_is_warned_about(host: Host, play: Play, monkeypatch
     host.start()
     result = play("ipsec", "--check", auth="psk", psk="{{ datapath_ipsec_psk }}")
     (warning,) = [text for text in result["warnings"] if "plain text" in text]
-    assert warning.endswith("inventory.json: encrypt it with ansible-vault")
+    assert warning.endswith("inventory.yml: encrypt it with ansible-vault")
     assert KEY not in play.said
