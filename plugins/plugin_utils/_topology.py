@@ -54,6 +54,14 @@ APPLY_VARIABLES = (
 )
 """Variables that roles and playbooks use when they apply a plan. The plan itself does not depend on them and never reads their values: one is secret."""
 
+FINDINGS = (
+    "P-BAK-01", "P-DIR-01", "P-DNS-01", "P-ENC-01", "P-ENC-02", "P-IP-01", "P-IP-02", "P-IPS-01", "P-IPS-02", "P-IPS-03", "P-IPS-04", "P-IPS-05",
+    "P-IPS-06", "P-ROLE-01", "P-ROLE-02", "P-RPC-01", "P-RPC-02", "P-RPC-03", "P-RPC-04", "P-RPC-05", "P-SITE-01", "P-SITE-02", "R-CAS-02",
+    "R-CAS-03", "R-CAS-04", "R-CAS-05", "R-CAS-06", "R-CAS-07", "R-CAS-08", "R-CAS-09", "R-MB-01", "R-MB-07", "R-OAB-02", "R-TR-01", "R-TR-03",
+    "R-TR-05", "R-TR-08", "R-UM-01", "R-UM-02", "R-UM-03", "R-UM-04", "R-UM-05",
+)
+"""Ids of what a plan can find wrong. A waiver for anything else would waive nothing, and its author would not know."""
+
 CHOICES: dict[str, tuple[str, ...]] = {
     "scope": ("documented", "supported"),
     "encryption": ("as_documented", "prefer_encrypted", "require_encrypted"),
@@ -357,8 +365,9 @@ class _Reader:
             result["waivers"] = {}
             return
         for name in waivers:
-            if name not in self.reference.by_id and not re.match(r"(?:R|P)-[A-Z]+-\d+\Z", str(name)):
-                self.errors.append(f"organisation: datapath_waivers.{name}: is no path or finding id{_suggest(str(name), self.reference.by_id)}")
+            if name not in self.reference.by_id and name not in FINDINGS:
+                known = (*self.reference.by_id, *FINDINGS)
+                self.errors.append(f"organisation: datapath_waivers.{name}: is no path or finding id{_suggest(str(name), known)}")
 
     def _organisation_on(self, organisation: dict[str, t.Any], hosts: t.Mapping[str, Host]) -> frozenset[str]:
         """Features of the whole organisation that are on; two of them follow from the topology where the user is silent."""
@@ -783,6 +792,7 @@ __all__ = (
     "DEFAULT_SITE",
     "DIRECTORY_KINDS",
     "DIRECTORY_PORT_NAMES",
+    "FINDINGS",
     "GATEWAY_KINDS",
     "HOST_VARIABLES",
     "LEAST_RELEASE",

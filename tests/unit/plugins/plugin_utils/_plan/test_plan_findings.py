@@ -17,7 +17,7 @@ from strategies import REFERENCE, Organisation, small
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan import findings, platforms
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.compile import Plan
 from ansible_collections.datapath.exchange.plugins.plugin_utils._plan.model import Finding
-from ansible_collections.datapath.exchange.plugins.plugin_utils._topology import Inventory
+from ansible_collections.datapath.exchange.plugins.plugin_utils._topology import FINDINGS, Inventory
 
 CLIENT, INTERNET, BACKUP, PROXY, CRL, ADMIN, LEGACY, WEB = (
     "203.0.113.1", "203.0.113.9", "203.0.113.16", "203.0.113.33", "203.0.113.41", "203.0.113.49", "203.0.113.57", "203.0.113.65")
@@ -244,6 +244,7 @@ def test_every_finding_of_the_planner_has_a_case() -> None:
     texts = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in (findings, platforms)]
     known = set(re.findall(r'"((?:R|P)-[A-Z]+-\d+|not-enforced-[a-z0-9-]+[a-z0-9])"', "\n".join(texts)))
     assert known == {entry.id for entry in CASES}
+    assert set(FINDINGS) == {id_ for id_ in known if not id_.startswith("not-")}
 
 
 def test_every_severity_of_a_finding_has_a_case() -> None:
