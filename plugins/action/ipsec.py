@@ -90,7 +90,10 @@ class ActionModule(ActionBase):
             },
             required_if=[("state", "requested", ("plan",)), ("state", "required", ("plan",))],
         )
-        result["warnings"] = in_plain_text(options, variables)
+        result["warnings"] = []
+        for text in in_plain_text(options, variables):
+            # Not as part of the result, which no_log hides before ansible-core 2.19.
+            self._display.warning(text)
         if connection.is_windows(self._connection):
             return self._windows(result, options)
         return self._linux(result, options, variables)
