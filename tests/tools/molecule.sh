@@ -18,7 +18,7 @@ export MOLECULE_GLOB='tests/molecule/*/molecule.yml' DATAPATH_WINDOWS=$work/wind
 cd "$here"
 
 scenarios=("$@")
-[ "${#scenarios[@]}" -ne 0 ] || scenarios=(default alternative multi_role coexistence reboot lockout remove windows rpc)
+[ "${#scenarios[@]}" -ne 0 ] || scenarios=(default alternative multi_role coexistence reboot lockout remove windows rpc ipsec)
 if (cd tests/molecule && grep -qs "lab_kernel: true" "${scenarios[@]/%//inventory.yml}"); then
   kernel_packages
   step "image of the hosts with a kernel of their own" lab base --kernel

@@ -79,7 +79,7 @@ def ipsec_with_others(c: Checker) -> t.Iterator[Finding]:
         outside = sorted({name for pair in concerned for name in pair.outside})
         yield from found(
             "P-IPS-04", "warning", sorted({host.name for pair in concerned for host in pair.near}),
-            f"IPsec is {mode} with peers that are not managed ({_shown(outside)}): until somebody prepares them by hand, {effect}.", "docs/windows.md")
+            f"IPsec is {mode} with peers that are not managed ({_shown(outside)}): until somebody prepares them by hand, {effect}.", "docs/ipsec.md")
 
 
 def ipsec_with_many(c: Checker) -> t.Iterator[Finding]:
@@ -89,7 +89,7 @@ def ipsec_with_many(c: Checker) -> t.Iterator[Finding]:
     yield from found(
         "P-IPS-05", "error", sorted({host.name for pair in pairs for host in pair.near}),
         f"IPsec is planned with more than {MOST_ADDRESSES} addresses of peers that are not managed ({_shown(names)}), each of which is a connection of its own"
-        " on Linux. Name single hosts or smaller networks in datapath_peers, or name the paths in datapath_waivers with a reason.", "docs/architecture.md")
+        " on Linux. Name single hosts or smaller networks in datapath_peers, or name the paths in datapath_waivers with a reason.", "docs/ipsec.md")
 
 
 def ipsec_on_cluster_networks(c: Checker) -> t.Iterator[Finding]:
@@ -102,7 +102,7 @@ def ipsec_on_cluster_networks(c: Checker) -> t.Iterator[Finding]:
         yield from found(
             "P-IPS-06", severity, hosts,
             "IPsec is planned between nodes of a cluster, and datapath_addresses holds no address of theirs on some of datapath_cluster_networks: IPsec cannot"
-            " protect what passes there, and where it is required nothing does. Add these addresses, or set datapath_ipsec to absent.", "docs/architecture.md")
+            " protect what passes there, and where it is required nothing does. Add these addresses, or set datapath_ipsec to absent.", "docs/ipsec.md")
 
 
 def _has_address_on(host: Host, text: str) -> bool:
