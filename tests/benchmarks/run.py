@@ -291,7 +291,9 @@ def on_windows(work: Path) -> Lines:
 
 def with_ipsec(work: Path) -> Lines:
     """Connections to load and bytes to send, on guests with kernels of their own."""
-    rows: list[tuple[object, ...]] = [("peers", "plan and render, CPU s", "one load, s", "for each connection, ms", "each loaded by itself, s", "loop / one load")]
+    rows: list[tuple[object, ...]] = [
+        ("peers", "plan and render, CPU s", "one load, s", "for each connection, ms", "each loaded by itself, s", "loop / one load"),
+    ]
     each = {}
     with guests.Guests(work) as pair:
         for count in (10, 100, 1000):
