@@ -27,9 +27,10 @@ ancient=$(oldest)
 step "Debian packages of the Windows hosts" packages mmdebstrap openssh-client util-linux
 step "sshd of the Windows hosts" sshd
 collect
+# Half of the time they wait, so there are more of them than processors.
 for file in test_endpoints.py test_double_plays.py test_site.py; do
-  step "$file, $("$modern/bin/ansible-test" --version)" suite "$modern" "$file" -n 2 "$@"
-  step "$file, $("$ancient/bin/ansible-test" --version)" suite "$ancient" "$file" -n 2 "$@"
+  step "$file, $("$modern/bin/ansible-test" --version)" suite "$modern" "$file" -n 3 "$@"
+  step "$file, $("$ancient/bin/ansible-test" --version)" suite "$ancient" "$file" -n 3 "$@"
 done
 step "test_wine.py, $("$modern/bin/ansible-test" --version)" suite "$modern" test_wine.py "$@"
 verdict
