@@ -90,7 +90,6 @@ class ActionModule(ActionBase):
             },
             required_if=[("state", "requested", ("plan",)), ("state", "required", ("plan",))],
         )
-        result["warnings"] = []
         for text in in_plain_text(options, variables):
             # Not as part of the result, which no_log hides before ansible-core 2.19.
             self._display.warning(text)
@@ -107,7 +106,7 @@ class ActionModule(ActionBase):
         except (ValueError, OSError) as error:
             return refused(result, error)
         token = found.pop("pending", "")
-        result.update(found, warnings=[*result["warnings"], *ipsec.warnings(found, wanted)])
+        result.update(found, warnings=ipsec.warnings(found, wanted))
         if not self._task.diff:
             result.pop("diff")
         if not token:
@@ -125,14 +124,13 @@ class ActionModule(ActionBase):
             return refused(result, error)
         arguments = {"state": options["state"], "rollback_timeout": options["rollback_timeout"], "desired": made.desired if made else {}}
         answer = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=variables)
-        notes = [*result["warnings"], *answer.get("warnings", ())]
         result.update(answer)
         if result.get("failed") or result.get("unreachable"):
-            return {**result, "warnings": notes}
+            return result
         text = made.text if made else None
         result.update(waiting=list(text.waiting) if text else [], unmanaged=list(text.unmanaged) if text else [])
         result["rules"] = sum(len(each.children) for each in text.connections) if text else 0
-        result["warnings"] = [*notes, *_linux_ipsec.warnings(result)]
+        result["warnings"] = [*answer.get("warnings", ()), *_linux_ipsec.warnings(result)]
         token = result.pop("pending", "")
         if not token:
             return {**result, "confirmed": False}
